@@ -1,0 +1,123 @@
+"""Everything that can go wrong on purpose, as one tree.
+
+SallEdgeError
+├── PhotographError         one photograph; the others still come
+│   ├── UnreadablePhotograph    missing, empty, truncated, not an image, too large
+│   └── UngradablePhotograph    readable, but it must not be graded: retake
+│       └── FieldNotFound           no bright disc that could be a retina
+├── LabelsError             a labels CSV or a task file
+├── ArtefactError           a file that this project wrote, or should have
+│   ├── ArtefactMissing
+│   ├── ArtefactChanged         its bytes are not the ones that were recorded
+│   └── ArtefactForeign         another program, another format version
+├── OutputError             a result cannot be written
+├── TrainingError
+├── ParityError             two graphs that should agree do not
+├── CalibrationError
+├── BuildError              a compiler refused the graph, or a target cannot be built here
+├── BackendMissing          a runtime is not installed or its driver is not there
+└── GateRefused             the engine changes verdicts: exit code 3
+"""
+
+__all__ = [
+    "ArtefactChanged",
+    "ArtefactError",
+    "ArtefactForeign",
+    "ArtefactMissing",
+    "BackendMissing",
+    "BuildError",
+    "CalibrationError",
+    "FieldNotFound",
+    "GateRefused",
+    "LabelsError",
+    "OutputError",
+    "ParityError",
+    "PhotographError",
+    "SallEdgeError",
+    "TrainingError",
+    "UngradablePhotograph",
+    "UnreadablePhotograph",
+]
+
+
+class SallEdgeError(Exception):
+    """A failure that a user can act on.
+
+    Args:
+        what: What happened, with the name and the value that it happened to.
+        why: The rule or the cause.
+        fix: What to type or to change.
+    """
+
+    def __init__(self, what: str, why: str, fix: str) -> None:
+        super().__init__(what, why, fix)
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  why: {self.why}\n  fix: {self.fix}"
+
+
+class PhotographError(SallEdgeError):
+    """One photograph cannot be used; the others still come."""
+
+
+class UnreadablePhotograph(PhotographError):
+    """The file is missing, empty, truncated, too large or no image."""
+
+
+class UngradablePhotograph(PhotographError):
+    """The photograph was read but must not be graded; it is a retake, never a negative."""
+
+
+class FieldNotFound(UngradablePhotograph):
+    """No bright disc that could be a retina."""
+
+
+class LabelsError(SallEdgeError):
+    """A labels CSV or a task file breaks a rule."""
+
+
+class ArtefactError(SallEdgeError):
+    """A checkpoint, graph or engine cannot be used."""
+
+
+class ArtefactMissing(ArtefactError):
+    """A file of the artefact is not there."""
+
+
+class ArtefactChanged(ArtefactError):
+    """The bytes are not the ones whose hash was recorded."""
+
+
+class ArtefactForeign(ArtefactError):
+    """Written by another program or in another format version."""
+
+
+class OutputError(SallEdgeError):
+    """A result cannot be written where it was asked for."""
+
+
+class TrainingError(SallEdgeError):
+    """Training cannot start or go on."""
+
+
+class ParityError(SallEdgeError):
+    """Two graphs that should agree do not."""
+
+
+class CalibrationError(SallEdgeError):
+    """Ranges or a Q/DQ graph that would give a wrong INT8 engine."""
+
+
+class BuildError(SallEdgeError):
+    """A compiler refused the graph, or the target cannot be built on this machine."""
+
+
+class BackendMissing(SallEdgeError):
+    """A runtime, or the driver that it needs, is not on this machine."""
+
+
+class GateRefused(SallEdgeError):
+    """The engine changes verdicts beyond the limits."""

@@ -1,0 +1,224 @@
+"""What an image, a task and a target are: the words that every package shares.
+
+All of them come from files (task TOML, target TOML, manifests), so they are frozen pydantic models.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sall_edge.errors import LabelsError, SallEdgeError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # JetPack 6 has Python 3.10
+    import tomli as tomllib
+
+__all__ = [
+    "Backend",
+    "ImageSpec",
+    "Labelling",
+    "Method",
+    "Precision",
+    "Profile",
+    "RangeMethod",
+    "Spec",
+    "TargetSpec",
+    "Task",
+    "TaskSet",
+    "spec_from_toml",
+    "tasks_from_toml",
+]
+
+PREPARE_VERSION = 1
+"""Raised whenever `fundus.prepare` changes a pixel: engines made for another version are refused."""
+
+
+class Spec(BaseModel):
+    """A frozen description that knows its own hash."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the canonical JSON (sorted keys, no blanks)."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class ImageSpec(Spec):
+    """How a photograph becomes the square that the network eats.
+
+    Attributes:
+        side_px: Side of the square, in pixels.
+        prepare_version: Version of the algorithm in `fundus.prepare`.
+    """
+
+    side_px: Annotated[int, Field(ge=32, le=2048)] = 224
+    prepare_version: int = PREPARE_VERSION
+
+
+class Task(Spec):
+    """One disease that is graded.
+
+    Attributes:
+        name: Short name; output names derive from it (`<name>_probs`, `<name>_cam`).
+        title: Name in reports.
+        column: Column of the labels CSV that holds the data set's own grade.
+        grades: Names of the grades, mildest first; a grade is its index.
+        referable_from: The lowest grade that needs a referral.
+        grade_from_label: Maps the data set's own labels to grades; empty means that labels are grades.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    title: str
+    column: str
+    grades: Annotated[tuple[str, ...], Field(min_length=2)]
+    referable_from: Annotated[int, Field(ge=1)]
+    grade_from_label: dict[str, int] = {}
+
+    @model_validator(mode="after")
+    def _grades_are_consistent(self) -> "Task":
+        if self.referable_from >= len(self.grades):
+            raise ValueError(f"referable_from is {self.referable_from}, but the grades end at {len(self.grades) - 1}")
+        outside = {label: grade for label, grade in self.grade_from_label.items() if grade >= len(self.grades)}
+        if outside:
+            raise ValueError(f"grade_from_label has {outside}, but the grades end at {len(self.grades) - 1}")
+        return self
+
+    def referable_probability(self, probs: Sequence[float]) -> float:
+        """Probability that the grade needs a referral, from the (K,) probabilities of one photograph."""
+        return float(sum(probs[self.referable_from :]))
+
+
+class TaskSet(Spec):
+    """The tasks of one network, in output order."""
+
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "TaskSet":
+        names = [task.name for task in self.tasks]
+        if len(set(names)) < len(names):
+            raise ValueError(f"task names repeat: {names}")
+        return self
+
+
+class Precision(str, Enum):
+    """Arithmetic of the convolutions; it stands in the graph, not in builder flags."""
+
+    INT8 = "int8"
+    FP16 = "fp16"
+    FP32 = "fp32"
+
+
+class Backend(str, Enum):
+    """Who runs the engine."""
+
+    OPENVINO = "openvino"
+    ONNXRUNTIME = "onnxruntime"
+    TENSORRT = "tensorrt"
+    TENSORRT_RTX = "tensorrt-rtx"
+
+
+class Method(str, Enum):
+    """How the diseases learn from each other (Ju et al. 2021 and what it is compared with)."""
+
+    SINGLE = "single"
+    MULTITASK = "multitask"
+    SALL_PAPER = "sall-paper"
+    SALL = "sall"
+
+
+class RangeMethod(str, Enum):
+    """How the range of an activation is read from its histogram."""
+
+    MINMAX = "minmax"
+    PERCENTILE = "percentile"
+    ENTROPY = "entropy"
+    MSE = "mse"
+
+
+class Labelling(str, Enum):
+    """Which labels phantoms keep: all, or one disease's, as in practice and as SALL is made for."""
+
+    COMPLETE = "complete"
+    ONE_DISEASE = "one-disease"
+
+
+class Profile(str, Enum):
+    """How thorough a bench is. `quick` is for a first look, not for claims."""
+
+    QUICK = "quick"
+    STANDARD = "standard"
+
+    @property
+    def seconds(self) -> float:
+        """Time of the latency run."""
+        match self:
+            case Profile.QUICK:
+                return 10
+            case Profile.STANDARD:
+                return 600
+
+
+class TargetSpec(Spec):
+    """A device to build for.
+
+    Attributes:
+        name: Short name, as given to `--target`.
+        title: The device in words.
+        backend: Who compiles and runs.
+        precisions: What the device computes in hardware.
+        compute_capabilities: CUDA devices that the plan runs on, such as "8.7"; only TensorRT-RTX takes several.
+        workspace_mib: Upper bound for TensorRT's tactic memory.
+        max_batch: Largest batch of the engine's profile.
+        threads: CPU threads; 0 takes all.
+        notes: What a user should know about this device.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    title: str
+    backend: Backend
+    precisions: tuple[Precision, ...] = (Precision.INT8, Precision.FP32)
+    compute_capabilities: tuple[Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]$")], ...] = ()
+    workspace_mib: Annotated[int, Field(ge=16)] = 1024
+    max_batch: Annotated[int, Field(ge=1)] = 8
+    threads: Annotated[int, Field(ge=0)] = 0
+    notes: str = ""
+
+
+SpecT = TypeVar("SpecT", bound=Spec)
+
+
+def spec_from_toml(path: Path, model: type[SpecT], error: type[SallEdgeError]) -> SpecT:
+    """The spec that a TOML file holds.
+
+    Raises:
+        SallEdgeError: Of the given type, when the file is missing, is no TOML or breaks a rule of the spec.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return model.model_validate(content)
+    except OSError as cause:
+        raise error(f"cannot read {path}", str(cause.strerror or cause), "check the path") from cause
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        raise error(f"{path} is not TOML", str(cause), "see docs/tasks.md for a complete example") from cause
+    except ValidationError as cause:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in cause.errors())
+        raise error(f"{path} breaks a rule", problems, "correct the named entries") from cause
+
+
+def tasks_from_toml(path: Path) -> TaskSet:
+    """The tasks of a task file (`[[tasks]]` tables).
+
+    Raises:
+        LabelsError: The file is missing, is no TOML, or a task is inconsistent.
+    """
+    return spec_from_toml(path, TaskSet, LabelsError)
