@@ -1,0 +1,92 @@
+"""How long an engine takes, with no percentile that the sample is too small for."""
+
+import math
+import time
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from sall_edge.runtime.session import Session
+
+__all__ = ["Latency", "Throughput", "measure_latency", "measure_throughput", "summarise"]
+
+U8 = npt.NDArray[np.uint8]
+
+WARM_UP_RUNS = 20
+LEAST_SAMPLES = {90: 64, 99: 662}
+"""Queries needed for a percentile at confidence 0.99 (MLPerf Inference rules, early stopping)."""
+THROUGHPUT_SHARE = 0.25
+"""Part of a profile's time that goes to throughput; it settles sooner than a p99."""
+
+
+class Latency(BaseModel):
+    """Percentiles of one scenario; null where the sample is too small to state one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scenario: str
+    n: int
+    p50_ms: float
+    p90_ms: float | None
+    p99_ms: float | None
+    inside_timer: tuple[str, ...]
+
+
+class Throughput(BaseModel):
+    """Prepared squares per second, in batches."""
+
+    model_config = ConfigDict(frozen=True)
+
+    images_per_s: float
+    batch: int
+
+
+def summarise(milliseconds: list[float], *, scenario: str, inside_timer: tuple[str, ...]) -> Latency:
+    """Percentiles (nearest rank) of a non-empty sample."""
+    ordered = sorted(milliseconds)
+
+    def percentile(rank: int) -> float | None:
+        if len(ordered) < LEAST_SAMPLES.get(rank, 1):
+            return None
+        return ordered[math.ceil(rank / 100 * len(ordered)) - 1]
+
+    return Latency(
+        scenario=scenario,
+        n=len(ordered),
+        p50_ms=percentile(50) or 0.0,
+        p90_ms=percentile(90),
+        p99_ms=percentile(99),
+        inside_timer=inside_timer,
+    )
+
+
+def measure_latency(session: Session, squares: U8, *, seconds: float) -> Latency:
+    """SingleStream: one square at a time, the next when the last is done.
+
+    Args:
+        session: An open engine.
+        squares: (N, side, side, 3) uint8, taken in turn, so that no run meets only warm data.
+        seconds: How long to go on.
+    """
+    for index in range(WARM_UP_RUNS):
+        session.run(squares[index % len(squares)])
+    samples: list[float] = []
+    end = time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end or not samples:
+        session.run(squares[len(samples) % len(squares)])
+        samples.append((time.perf_counter() - start) * 1e3)
+    return summarise(samples, scenario="SingleStream", inside_timer=("copy in", "inference", "copy out"))
+
+
+def measure_throughput(session: Session, squares: U8, *, seconds: float, batch: int) -> Throughput:
+    """Squares per second, `batch` at a time, one batch after the other."""
+    block = np.ascontiguousarray(squares[np.arange(batch) % len(squares)])
+    session.run_batch(block)
+    done = 0
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds or not done:
+        session.run_batch(block)
+        done += batch
+    elapsed = time.perf_counter() - start
+    return Throughput(images_per_s=done / elapsed, batch=batch)

@@ -1,0 +1,253 @@
+"""One engine, measured: latency, throughput, accuracy, and what changed against the FP32 graph."""
+
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from sall_edge.artifacts import Engine
+from sall_edge.bench.accuracy import ReliabilityBin, TaskAccuracy, measure_task, referable_probability, reliability_bins
+from sall_edge.bench.latency import (
+    THROUGHPUT_SHARE,
+    Latency,
+    Throughput,
+    measure_latency,
+    measure_throughput,
+)
+from sall_edge.errors import LabelsError, PhotographError
+from sall_edge.fundus.labels import LabelledPhotograph
+from sall_edge.fundus.prepare import prepare_file
+from sall_edge.runtime.session import Session, open_reference, open_session
+from sall_edge.spec import ImageSpec, Profile, Task
+
+__all__ = ["BenchReport", "Flip", "PreparedSet", "Reference", "bench", "measure_accuracy", "prepare_set"]
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+BATCH = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedSet:
+    """Labelled photographs as squares.
+
+    Attributes:
+        photographs: Those that could be prepared, n of them.
+        squares: (n, side, side, 3) uint8.
+        failures: Path and what went wrong, for the rest.
+    """
+
+    photographs: tuple[LabelledPhotograph, ...]
+    squares: U8
+    failures: tuple[tuple[Path, str], ...]
+
+
+class Flip(BaseModel):
+    """A photograph whose referral differs between the engine and the FP32 graph."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    image: str
+    task: str
+    before: str = Field(serialization_alias="from")
+    after: str = Field(serialization_alias="to")
+    probability_before: float
+    probability_after: float
+
+
+class Reference(BaseModel):
+    """The FP32 graph on the same photographs; `agreement` is the share with the same grade."""
+
+    model_config = ConfigDict(frozen=True)
+
+    precision: str = "fp32"
+    accuracy: dict[str, TaskAccuracy]
+    agreement: dict[str, float]
+
+
+class BenchReport(BaseModel):
+    """What `sall-edge bench --json` prints for one engine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    engine: str
+    engine_sha256: str
+    target: str
+    precision: str
+    profile: Profile
+    device: dict[str, Any]
+    versions: dict[str, str]
+    latency: Latency
+    throughput: Throughput
+    memory: dict[str, float]
+    photographs: int = 0
+    failures: dict[str, str] = {}
+    accuracy: dict[str, TaskAccuracy] = {}
+    reliability: dict[str, tuple[ReliabilityBin, ...]] = {}
+    reference: Reference | None = None
+    flips: tuple[Flip, ...] = ()
+
+
+def prepare_set(
+    photographs: Sequence[LabelledPhotograph], image: ImageSpec, *, advance: Callable[[], None] = lambda: None
+) -> PreparedSet:
+    """The squares of all photographs that can be prepared; the others are listed and lose nothing.
+
+    Raises:
+        LabelsError: None can be prepared.
+    """
+    good: list[LabelledPhotograph] = []
+    squares: list[U8] = []
+    failures: list[tuple[Path, str]] = []
+    for photograph in photographs:
+        try:
+            squares.append(prepare_file(photograph.path, image).square)
+            good.append(photograph)
+        except PhotographError as problem:
+            failures.append((photograph.path, problem.what))
+        advance()
+    if not good:
+        first = failures[0][1] if failures else "the split is empty"
+        raise LabelsError("no photograph can be measured", first, "check --labels and --split")
+    return PreparedSet(photographs=tuple(good), squares=np.stack(squares), failures=tuple(failures))
+
+
+def predict_all(session: Session, squares: U8, *, advance: Callable[[], None] = lambda: None) -> dict[str, F32]:
+    """Per task the (n, K) probabilities, one square at a time as in screening."""
+    rows: dict[str, list[F32]] = {}
+    for square in squares:
+        for name, probs in session.run(square).probs.items():
+            rows.setdefault(name, []).append(probs)
+        advance()
+    return {name: np.stack(probs) for name, probs in rows.items()}
+
+
+def measure_accuracy(
+    photographs: Sequence[LabelledPhotograph],
+    tasks: Sequence[Task],
+    probs: dict[str, F32],
+    operating_points: dict[str, float],
+    *,
+    seed: int = 0,
+) -> dict[str, TaskAccuracy]:
+    """The `accuracy` object: every task that has labels here, over its labelled photographs."""
+    report: dict[str, TaskAccuracy] = {}
+    for task in tasks:
+        labelled, grades = _labelled(photographs, task)
+        if len(labelled):
+            patients = [photographs[i].patient_id for i in labelled]
+            rng = np.random.default_rng(seed)
+            point = operating_points[task.name]
+            report[task.name] = measure_task(task, grades, probs[task.name][labelled], point, patients, rng=rng)
+    return report
+
+
+def _labelled(photographs: Sequence[LabelledPhotograph], task: Task) -> tuple[Ints, Ints]:
+    """Positions of the photographs that have a grade for the task, and those grades."""
+    known = [(i, grade) for i, p in enumerate(photographs) if (grade := p.grades.get(task.name)) is not None]
+    table = np.array(known, dtype=np.int64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def find_flips(
+    photographs: Sequence[LabelledPhotograph],
+    tasks: Sequence[Task],
+    before: dict[str, F32],
+    after: dict[str, F32],
+    operating_points: dict[str, float],
+) -> tuple[Flip, ...]:
+    """Every photograph whose referral changes; lost referrals first, since they do the harm."""
+    words = {True: "referable", False: "not referable"}
+    flips: list[Flip] = []
+    for task in tasks:
+        old, new = referable_probability(before[task.name], task), referable_probability(after[task.name], task)
+        point = operating_points[task.name]
+        flips += [
+            Flip(
+                image=str(photographs[i].path),
+                task=task.name,
+                before=words[bool(old[i] >= point)],
+                after=words[bool(new[i] >= point)],
+                probability_before=float(old[i]),
+                probability_after=float(new[i]),
+            )
+            for i in np.flatnonzero((old >= point) != (new >= point))
+        ]
+    return tuple(sorted(flips, key=lambda flip: (flip.after == "referable", flip.task, flip.image)))
+
+
+def bench(
+    engine: Engine,
+    prepared: PreparedSet | None,
+    profile: Profile,
+    *,
+    device: dict[str, Any],
+    versions: dict[str, str],
+    advance: Callable[[], None] = lambda: None,
+) -> BenchReport:
+    """Measures one engine; without photographs only its speed, on noise.
+
+    Raises:
+        SallEdgeError: The engine cannot be opened.
+    """
+    manifest = engine.manifest
+    side = manifest.image.side_px
+    noise = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), dtype=np.uint8)
+    squares = noise if prepared is None else prepared.squares
+    with open_session(engine) as session:
+        latency = measure_latency(session, squares, seconds=profile.seconds)
+        throughput = measure_throughput(session, squares, seconds=profile.seconds * THROUGHPUT_SHARE, batch=BATCH)
+        # Before the FP32 graph is loaded, which a device never does.
+        peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        after = predict_all(session, squares, advance=advance) if prepared else {}
+    report = BenchReport(
+        engine=str(engine.path),
+        engine_sha256=engine.sha256,
+        target=manifest.target.name,
+        precision=manifest.precision.value,
+        profile=profile,
+        device=device,
+        versions=versions,
+        latency=latency,
+        throughput=throughput,
+        memory={"peak_rss_mb": round(peak_rss_mb, 1)},
+    )
+    return report if prepared is None else _with_accuracy(report, engine, prepared, after, advance)
+
+
+def _with_accuracy(
+    report: BenchReport,
+    engine: Engine,
+    prepared: PreparedSet,
+    after: dict[str, F32],
+    advance: Callable[[], None],
+) -> BenchReport:
+    tasks, points = engine.manifest.tasks, engine.manifest.operating_points
+    with open_reference(engine) as session:
+        before = predict_all(session, prepared.squares, advance=advance)
+    agreement = {
+        task.name: float((before[task.name].argmax(axis=1) == after[task.name].argmax(axis=1)).mean()) for task in tasks
+    }
+    reference = Reference(accuracy=measure_accuracy(prepared.photographs, tasks, before, points), agreement=agreement)
+    reliability = {}
+    for task in tasks:
+        labelled, grades = _labelled(prepared.photographs, task)
+        if len(labelled):
+            reliability[task.name] = reliability_bins(grades, after[task.name][labelled])
+    return report.model_copy(
+        update={
+            "reliability": reliability,
+            "photographs": len(prepared.photographs),
+            "failures": {str(path): what for path, what in prepared.failures},
+            "accuracy": measure_accuracy(prepared.photographs, tasks, after, points),
+            "reference": reference,
+            "flips": find_flips(prepared.photographs, tasks, before, after, points),
+        }
+    )
