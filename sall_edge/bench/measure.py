@@ -189,10 +189,16 @@ def bench(
     profile: Profile,
     *,
     device: dict[str, Any],
-    versions: dict[str, str],
     advance: Callable[[], None] = lambda: None,
 ) -> BenchReport:
     """Measures one engine; without photographs only its speed, on noise.
+
+    Args:
+        engine: What is measured.
+        prepared: Labelled photographs, or None.
+        profile: How long.
+        device: This machine, from `runtime.machine.describe`.
+        advance: Called after each photograph, twice for all: engine and FP32.
 
     Raises:
         SallEdgeError: The engine cannot be opened.
@@ -213,8 +219,8 @@ def bench(
         target=manifest.target.name,
         precision=manifest.precision.value,
         profile=profile,
-        device=device,
-        versions=versions,
+        device={name: fact for name, fact in device.items() if name != "versions"},
+        versions=device["versions"],
         latency=latency,
         throughput=throughput,
         memory={"peak_rss_mb": round(peak_rss_mb, 1)},

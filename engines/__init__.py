@@ -1,0 +1,1 @@
+"""Compile: checkpoint -> ONNX -> engine."""

@@ -1,0 +1,219 @@
+"""A graph becomes an engine: compiled, tried, sealed.
+
+Types keep the stages in order: INT8 takes a `QdqModel`, which only calibration makes. A bundle is a folder:
+`manifest.json`, `signature`, `model.onnx` (the FP32 reference), `qdq.onnx` when INT8 or `fp16.onnx` when FP16, and the
+compiled file where the compiler writes one.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.compiled import Compiled
+from sall_edge.artifacts import (
+    MANIFEST_NAME,
+    Engine,
+    EngineManifest,
+    OnnxModel,
+    QdqModel,
+    folder_being_written,
+    open_engine,
+    seal,
+    sha256_of_file,
+)
+from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError, OutputError, ParityError
+from sall_edge.fundus.prepare import golden_square
+from sall_edge.runtime.machine import describe
+from sall_edge.runtime.session import open_reference, open_session
+from sall_edge.spec import Backend, ImageSpec, Precision, TargetSpec
+
+__all__ = ["build_float", "build_int8"]
+
+SMOKE_SQUARES = 4
+SMOKE_SEED = 0
+SUM_TOLERANCE = 1e-4
+"""Probabilities are a float32 softmax over a few grades: rounding stays far below."""
+TOLERANCES = {Precision.FP32: 1e-3, Precision.FP16: 2e-2, Precision.INT8: 1.0}
+"""Largest difference of a probability from the FP32 graph. Two FP32 compilers differ by the order of their sums, FP16
+by its ten bits; a wrong layout or scale differs by more. INT8 is judged on photographs, by bench, not on noise."""
+
+
+def build_float(model: OnnxModel, target: TargetSpec, path: Path, *, precision: Precision = Precision.FP32) -> Engine:
+    """An FP32 or FP16 engine of the graph, in the folder `path`, which it replaces in one step.
+
+    Raises:
+        ValueError: The precision is INT8, which takes a quantized graph.
+        BuildError: The target lacks the precision, cannot be built on this machine, or its compiler refuses the graph.
+        BackendMissing: The compiler, or the driver that it needs, is not on this machine.
+        ParityError: The compiled engine does not compute what the graph says.
+        OutputError: The place cannot be written, or holds something else.
+    """
+    if precision is Precision.INT8:
+        raise ValueError("precision is int8, which takes a quantized graph: call build_int8")
+    return _bundle(_Plan(model=model, graph=model, precision=precision, target=target), path)
+
+
+def build_int8(model: OnnxModel, qdq: QdqModel, target: TargetSpec, path: Path) -> Engine:
+    """An INT8 engine of the quantized graph, beside the FP32 graph that it is measured against.
+
+    Raises:
+        BuildError: `qdq` was made from another graph than `model`; else see `build_float`.
+        BackendMissing, ParityError, OutputError: See `build_float`.
+    """
+    if qdq.manifest.parent_sha256 != model.sha256:
+        parent = (qdq.manifest.parent_sha256 or "nothing")[:16]
+        why = f"it was made from {parent}…, and {model.path} is {model.sha256[:16]}…"
+        raise BuildError(f"{qdq.path} is not the quantized {model.path.name}", why, "calibrate this graph again")
+    return _bundle(_Plan(model=model, graph=qdq, precision=Precision.INT8, target=target), path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    model: OnnxModel
+    graph: OnnxModel | QdqModel
+    precision: Precision
+    target: TargetSpec
+
+    @property
+    def image(self) -> ImageSpec:
+        return self.graph.manifest.image
+
+    @property
+    def graph_name(self) -> str:
+        return {Precision.INT8: "qdq.onnx", Precision.FP16: "fp16.onnx", Precision.FP32: "model.onnx"}[self.precision]
+
+
+def _bundle(plan: _Plan, path: Path) -> Engine:
+    _check_precision(plan)
+    _check_place(path)
+    with folder_being_written(path) as folder:
+        _write_graphs(plan, folder)
+        start = time.perf_counter()
+        compiled = _compile(plan, folder)
+        build_s = time.perf_counter() - start
+        manifest = _manifest(plan, compiled)
+        smoke = compiled.not_run_because or _smoke(Engine(path=folder, manifest=manifest, sha256=""))
+        provenance = {
+            "graph": plan.graph.manifest.provenance,
+            "machine": describe(),
+            "build_s": round(build_s, 3),
+            "kernels": compiled.kernels.as_json(),
+            "smoke": smoke if isinstance(smoke, dict) else f"compiled, not run: {smoke}",
+        }
+        seal(folder, manifest.model_copy(update={"provenance": provenance}))
+    return open_engine(path)
+
+
+def _check_precision(plan: _Plan) -> None:
+    if plan.precision not in plan.target.precisions:
+        has = ", ".join(precision.value for precision in plan.target.precisions)
+        what = f"target {plan.target.name} does not compute {plan.precision.value}"
+        raise BuildError(what, f"its precisions are {has}", "take one of them, or another target")
+
+
+def _check_place(path: Path) -> None:
+    """Only an engine, or nothing, is ever replaced: a folder that holds something else is the user's."""
+    if path.exists() and not (path.is_dir() and ((path / MANIFEST_NAME).is_file() or not any(path.iterdir()))):
+        why = "it exists and is not an engine, and a build replaces what it finds"
+        raise OutputError(f"cannot write the engine to {path}", why, "give a path that does not exist yet")
+
+
+def _write_graphs(plan: _Plan, folder: Path) -> None:
+    _copy(plan.model, folder / "model.onnx")
+    match plan.precision:
+        case Precision.INT8:
+            _copy(plan.graph, folder / plan.graph_name)
+        case Precision.FP16:
+            from engines.half import write_fp16
+
+            write_fp16(folder / "model.onnx", folder / plan.graph_name)
+        case Precision.FP32:
+            pass
+
+
+def _copy(graph: OnnxModel | QdqModel, place: Path) -> None:
+    try:
+        shutil.copyfile(graph.path, place)
+    except FileNotFoundError as cause:
+        raise ArtefactMissing(f"{graph.path} is missing", "it was there when it was opened", "make it again") from cause
+    if sha256_of_file(place) != graph.sha256:
+        what, why = f"{graph.path} changed", "its sha256 is not the one that it was opened with"
+        raise ArtefactChanged(what, why, "open it again, and calibrate again what follows from it")
+
+
+def _compile(plan: _Plan, folder: Path) -> Compiled:
+    graph = folder / plan.graph_name
+    match plan.target.backend:
+        case Backend.OPENVINO:
+            from engines import openvino
+
+            return openvino.compile_graph(graph)
+        case Backend.ONNXRUNTIME:
+            from engines import onnxruntime
+
+            return onnxruntime.compile_graph(graph)
+        case Backend.TENSORRT | Backend.TENSORRT_RTX:
+            from engines import tensorrt
+
+            target, image, precision = plan.target, plan.image, plan.precision
+            return tensorrt.compile_graph(graph, folder, target=target, image=image, precision=precision)
+
+
+def _manifest(plan: _Plan, compiled: Compiled) -> EngineManifest:
+    graph = plan.graph.manifest
+    return EngineManifest(
+        image=graph.image,
+        tasks=graph.tasks,
+        operating_points=graph.operating_points,
+        parent_sha256=plan.graph.sha256,
+        target=plan.target,
+        precision=plan.precision,
+        backend_version=compiled.backend_version,
+        blob=compiled.blob,
+        golden_square=golden_square(graph.image),
+    )
+
+
+def _smoke(engine: Engine) -> dict[str, Any]:
+    """Runs the engine before it is sealed, next to the FP32 graph.
+
+    Returns:
+        Number of squares and the largest difference of a probability from the FP32 graph.
+
+    Raises:
+        ParityError: Probabilities are not finite, do not sum to one, or an FP32 engine differs from its graph.
+    """
+    squares = _smoke_squares(engine.manifest.image)
+    with open_session(engine) as session, open_reference(engine) as reference:
+        got, wanted = session.run_batch(squares), reference.run_batch(squares)
+        single = session.run(squares[0])
+    largest = 0.0
+    for task, probs in got.probs.items():
+        for values in (probs, single.probs[task][np.newaxis]):
+            if not np.allclose(values.sum(axis=1), 1.0, atol=SUM_TOLERANCE):  # also false for nan
+                why = f"{task}_probs sum to {values.sum(axis=1).tolist()}, not to 1"
+                raise _parity(engine, why)
+        largest = max(largest, float(np.abs(probs - wanted.probs[task]).max()))
+    tolerance = TOLERANCES[engine.manifest.precision]
+    if largest > tolerance:
+        raise _parity(engine, f"probabilities differ by {largest:.4f}, allowed are {tolerance}")
+    return {"squares": len(squares), "largest_difference_from_fp32": largest}
+
+
+def _parity(engine: Engine, why: str) -> ParityError:
+    what = f"the engine for {engine.manifest.target.name} does not compute what its graph says"
+    return ParityError(what, why, "report it with the graph and the output of sall-edge doctor")
+
+
+def _smoke_squares(image: ImageSpec) -> NDArray[np.uint8]:
+    """(N, side, side, 3) uint8: black, a ramp, and noise, which drive every activation."""
+    side = image.side_px
+    squares = np.random.default_rng(SMOKE_SEED).integers(0, 256, (SMOKE_SQUARES, side, side, 3), dtype=np.uint8)
+    squares[0] = 0
+    squares[1] = np.linspace(0, 255, side, dtype=np.uint8)[:, np.newaxis, np.newaxis]
+    return squares

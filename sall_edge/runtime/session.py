@@ -1,0 +1,217 @@
+"""From an engine to predictions: one session, whoever computes.
+
+    with open_session(open_engine(folder)) as session:
+        prediction = session.run(prepare(photograph, session.manifest.image))
+
+A backend is three verbs: its module's `open_runner` opens, `Runner.infer` infers, `Runner.close` closes. Which one runs
+an engine is decided by the match in `open_session` and by nothing else.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sall_edge.artifacts import Engine, EngineManifest
+from sall_edge.errors import BackendMissing
+from sall_edge.fundus.prepare import check_golden_square
+from sall_edge.spec import Backend
+
+__all__ = ["BatchPrediction", "Prediction", "Runner", "Session", "open_reference", "open_session"]
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What the engine says of one square; the arrays belong to the caller.
+
+    Attributes:
+        probs: Per task, (K,) float32, the probability of each grade; sums to one.
+        cams: Per task, (h, w) float32, the class activation map; no fixed range.
+    """
+
+    probs: dict[str, F32]
+    cams: dict[str, F32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPrediction:
+    """What the engine says of several squares; the arrays belong to the caller.
+
+    Attributes:
+        probs: Per task, (N, K) float32.
+        cams: Per task, (N, h, w) float32.
+    """
+
+    probs: dict[str, F32]
+    cams: dict[str, F32]
+
+
+class Runner(Protocol):
+    """An opened backend; it trusts its caller for shapes and is used by one thread at a time."""
+
+    @property
+    def version(self) -> str:
+        """Version of the library that computes."""
+
+    def infer(self, squares: U8) -> Mapping[str, F32]:
+        """Outputs by name, batch first; they may be buffers of the runner, valid until the next `infer`.
+
+        Args:
+            squares: (N, side, side, 3) uint8, 1 <= N <= the target's max_batch.
+        """
+
+    def close(self) -> None:
+        """Releases everything; called once."""
+
+
+class Session:
+    """An engine that is open; used by one thread at a time, closed by `with` or `close`.
+
+    Attributes:
+        engine: The bundle that was opened.
+        backend_version: Version of the library that computes, on this machine.
+    """
+
+    def __init__(self, *, engine: Engine, runner: Runner) -> None:
+        self.engine = engine
+        self.backend_version = runner.version
+        side = engine.manifest.image.side_px
+        self._shape = (side, side, 3)
+        self._max_batch = engine.manifest.target.max_batch
+        self._probs = [(task.name, f"{task.name}_probs") for task in engine.manifest.tasks]
+        self._cams = [(task.name, f"{task.name}_cam") for task in engine.manifest.tasks]
+        self._runner: Runner | None = runner
+
+    @property
+    def manifest(self) -> EngineManifest:
+        """The engine's manifest."""
+        return self.engine.manifest
+
+    def run(self, square: U8) -> Prediction:
+        """Probabilities and activation maps of one prepared square.
+
+        Args:
+            square: (side, side, 3) uint8 RGB, as `fundus.prepare` makes it.
+
+        Raises:
+            ValueError: Another shape or dtype, or the session is closed.
+        """
+        if square.shape != self._shape or square.dtype != np.uint8:
+            raise self._misfit("square", square, self._shape)
+        outputs = self._open_runner().infer(square[np.newaxis])
+        return Prediction(
+            probs={task: outputs[name][0].copy() for task, name in self._probs},
+            cams={task: outputs[name][0].copy() for task, name in self._cams},
+        )
+
+    def run_batch(self, squares: U8) -> BatchPrediction:
+        """The same for several squares, at most the target's `max_batch` at once.
+
+        Args:
+            squares: (N, side, side, 3) uint8 RGB, N >= 1.
+
+        Raises:
+            ValueError: Another shape or dtype, no square, or the session is closed.
+        """
+        if squares.ndim != 4 or squares.shape[1:] != self._shape or squares.dtype != np.uint8 or not len(squares):
+            raise self._misfit("batch", squares, ("N >= 1", *self._shape))
+        runner = self._open_runner()
+        parts: dict[str, list[F32]] = {name: [] for _, name in self._probs + self._cams}
+        for start in range(0, len(squares), self._max_batch):
+            outputs = runner.infer(squares[start : start + self._max_batch])
+            for name, part in parts.items():
+                part.append(outputs[name].copy())
+        return BatchPrediction(
+            probs={task: np.concatenate(parts[name]) for task, name in self._probs},
+            cams={task: np.concatenate(parts[name]) for task, name in self._cams},
+        )
+
+    def close(self) -> None:
+        """Releases the backend; a second call does nothing."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.close()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open_runner(self) -> Runner:
+        if self._runner is None:
+            raise ValueError(f"the session of {self.engine.path} is closed: use it inside its with block")
+        return self._runner
+
+    def _misfit(self, noun: str, array: U8, shape: tuple[int | str, ...]) -> ValueError:
+        wanted = "(" + ", ".join(map(str, shape)) + ")"
+        return ValueError(
+            f"the {noun} is {array.shape} {array.dtype}, the engine eats {wanted} uint8: "
+            "prepare(photograph, session.manifest.image) makes it"
+        )
+
+
+def open_session(engine: Engine, *, threads: int | None = None) -> Session:
+    """The engine, ready to run on the backend that it was built for, and on no other.
+
+    Args:
+        engine: From `open_engine`, which has verified every byte.
+        threads: CPU threads instead of the target's; 0 takes all. CUDA backends have no use for it.
+
+    Raises:
+        ArtefactForeign: `prepare` here makes other pixels than the engine was trained on, or another version of the
+            backend wrote the compiled file.
+        BackendMissing: The backend, or the driver that it needs, is not on this machine.
+    """
+    manifest = engine.manifest
+    check_golden_square(manifest.golden_square, manifest.image)
+    cpu_threads = manifest.target.threads if threads is None else threads
+    return Session(engine=engine, runner=_open_runner(engine, cpu_threads))
+
+
+def open_reference(engine: Engine) -> Session:
+    """The bundle's FP32 graph on OpenVINO, in FP32 arithmetic: what the engine is compared with.
+
+    Raises:
+        ArtefactForeign: See `open_session`.
+        BackendMissing: OpenVINO is not installed.
+    """
+    manifest = engine.manifest
+    check_golden_square(manifest.golden_square, manifest.image)
+    with _installed("OpenVINO", "pip install openvino"):
+        from sall_edge.runtime import openvino
+    return Session(engine=engine, runner=openvino.open_runner(engine.reference_path, manifest, threads=0))
+
+
+def _open_runner(engine: Engine, threads: int) -> Runner:
+    manifest = engine.manifest
+    match manifest.target.backend:
+        case Backend.OPENVINO:
+            with _installed("OpenVINO", "pip install openvino"):
+                from sall_edge.runtime import openvino
+            return openvino.open_runner(engine.blob_path, manifest, threads=threads)
+        case Backend.ONNXRUNTIME:
+            with _installed("ONNX Runtime", "pip install 'sall-edge[build]'"):
+                from sall_edge.runtime import onnxruntime
+            return onnxruntime.open_runner(engine.blob_path, manifest, threads=threads)
+        case Backend.TENSORRT | Backend.TENSORRT_RTX as backend:
+            from sall_edge.runtime import tensorrt
+
+            return tensorrt.open_runner(engine.blob_path, manifest, trt=tensorrt.library(backend))
+
+
+@contextmanager
+def _installed(name: str, command: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as cause:
+        raise BackendMissing(f"{name} is not installed", str(cause), command) from cause

@@ -1,0 +1,196 @@
+import importlib.util
+from pathlib import Path
+
+import onnx
+import pytest
+from fakes.tiny_graph import SIDE_PX
+
+import engines.tensorrt
+from engines.build import build_float, build_int8
+from engines.targets import load_target
+from engines.tensorrt import build_plan, compile_graph, kernels_from_log
+from sall_edge.artifacts import OnnxModel, QdqModel, open_engine
+from sall_edge.errors import ArtefactChanged, BackendMissing, BuildError
+from sall_edge.runtime.session import open_session
+from sall_edge.spec import ImageSpec, Precision, TargetSpec
+
+IMAGE = ImageSpec(side_px=SIDE_PX)
+HEADS = 2
+"""The tiny graph's class activation maps are float convolutions; its two other convolutions are quantized."""
+
+needs_rtx = pytest.mark.skipif(
+    importlib.util.find_spec("tensorrt_rtx") is None,
+    reason="tensorrt_rtx is not installed: pip install 'sall-edge[rtx]'",
+)
+
+LAYER = (
+    "Name: {}, LayerType: {}, Inputs: [ {{ Name: a, Dimensions: [-1,4], Datatype: {}, Format: x }}], Constants: [ {{ \
+Name: w, Dimensions: [4], Datatype: Float, Format: x }}], Outputs: []"
+)
+LOG = "\n".join(
+    [
+        "Layers:",
+        "Name: __mye1_myl0_0, LayerType: shape_call, Inputs: [], Constants: [], Outputs: [], TacticName: , Metadata: ",
+        LAYER.format("__myl_Cast_myl0_1", "kgen", "UInt8"),
+        LAYER.format("node_stem_myl0_3", "correlation", "Int8"),
+        LAYER.format("node_head_myl0_12", "gemm", "Float"),
+        LAYER.format("node_half_myl0_13", "correlation", "Half"),
+        LAYER.format("node_new_myl0_14", "correlation", "FP8"),
+    ]
+)
+
+
+def test_kernels_are_read_from_the_verbose_log() -> None:
+    report = kernels_from_log(["Reserving memory", LOG, "Total Weights Memory: 4058276 bytes"])
+    found = [(kernel.name, kernel.dtype) for kernel in report.kernels]
+    assert found == [("node_stem", "int8"), ("node_head", "fp32"), ("node_half", "fp16"), ("node_new", "FP8")]
+    assert str(report) == "1 of 4 convolutions INT8; node_head fp32, node_half fp16, node_new FP8"
+    assert report.as_json()["others"][0] == {"name": "node_head", "dtype": "fp32"}
+
+
+def test_a_log_without_layers_claims_nothing() -> None:
+    report = kernels_from_log(["Engine generation completed"])
+    assert report.kernels == ()
+    assert str(report) == "the compiler does not tell which convolutions are INT8"
+
+
+@pytest.mark.slow
+@needs_rtx
+def test_rtx_compiles_a_qdq_graph_with_every_quantized_convolution_int8(
+    model: OnnxModel, qdq: QdqModel, tmp_path: Path
+) -> None:
+    engine = build_int8(model, qdq, load_target("rtx"), tmp_path / "engine")
+    kernels = engine.manifest.provenance["kernels"]
+    assert kernels["int8"] == 2
+    convolutions = [kernel for kernel in kernels["others"] if "cam" in kernel["name"]]
+    assert len(convolutions) == HEADS
+    assert engine.manifest.provenance["smoke"].startswith("compiled, not run: no GPU")
+    assert sorted(file.name for file in engine.path.iterdir()) == [
+        "engine.plan",
+        "manifest.json",
+        "model.onnx",
+        "qdq.onnx",
+        "signature",
+    ]
+    assert engine.manifest.files["engine.plan"]
+    content = bytearray(engine.blob_path.read_bytes())
+    content[len(content) // 2] ^= 1
+    engine.blob_path.write_bytes(content)
+    with pytest.raises(ArtefactChanged, match=r"engine\.plan"):
+        open_engine(engine.path)
+
+
+@needs_rtx
+def test_rtx_compiles_fp16_with_every_convolution_in_fp16(model: OnnxModel, tmp_path: Path) -> None:
+    engine = build_float(model, load_target("rtx"), tmp_path / "engine", precision=Precision.FP16)
+    summary = engine.manifest.provenance["kernels"]["summary"]
+    assert summary.endswith("convolutions FP16")
+    assert "fp32" not in summary
+
+
+@needs_rtx
+def test_an_rtx_engine_does_not_run_without_a_driver_and_says_so(
+    model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise BackendMissing("the CUDA driver is not on this machine", "no library", "install it")
+
+    monkeypatch.setattr("sall_edge.runtime.tensorrt.require_driver", refuse)
+    monkeypatch.setattr(engines.tensorrt, "compute_capability", refuse)
+    engine = build_float(model, load_target("rtx"), tmp_path / "engine")
+    with pytest.raises(BackendMissing, match="the CUDA driver is not on this machine"):
+        open_session(engine)
+
+
+@needs_rtx
+def test_an_int8_build_in_which_no_convolution_became_int8_is_refused(qdq: QdqModel, tmp_path: Path) -> None:
+    """TensorRT takes activation scales of shape [1] in silence, and then computes every convolution in float."""
+    proto = onnx.load(qdq.path)
+    for tensor in proto.graph.initializer:
+        if tensor.name.endswith("_scale") and not tensor.dims:
+            tensor.dims.append(1)
+    graph = tmp_path / "qdq.onnx"
+    onnx.save(proto, graph)
+    rtx = load_target("rtx")
+    with pytest.raises(BuildError, match=r"no convolution of qdq\.onnx became INT8") as error:
+        compile_graph(graph, tmp_path, target=rtx, image=IMAGE, precision=Precision.INT8)
+    assert error.value.why.endswith("convolutions FP32")
+    compile_graph(graph, tmp_path, target=rtx, image=IMAGE, precision=Precision.FP32)
+
+
+@needs_rtx
+def test_a_node_that_the_parser_refuses_is_named(model: OnnxModel, tmp_path: Path) -> None:
+    import tensorrt_rtx
+
+    proto = onnx.load(model.path)
+    for node in proto.graph.node:
+        if node.op_type == "Softmax":
+            node.op_type, node.domain = "NoSuchOperator", "nowhere"
+    graph = tmp_path / "graph.onnx"
+    onnx.save(proto, graph)
+    with pytest.raises(BuildError) as error:
+        build_plan(tensorrt_rtx, graph, target=load_target("rtx"), image=IMAGE)
+    assert "refuses graph.onnx" in error.value.what
+    assert "node_dr_probs" in error.value.why
+    assert "cudaError" not in error.value.why
+
+
+@needs_rtx
+def test_a_file_that_is_no_graph_is_a_build_error(tmp_path: Path) -> None:
+    import tensorrt_rtx
+
+    graph = tmp_path / "graph.onnx"
+    graph.write_bytes(b"no graph")
+    with pytest.raises(BuildError, match=r"refuses graph\.onnx"):
+        build_plan(tensorrt_rtx, graph, target=load_target("rtx"), image=IMAGE)
+
+
+@needs_rtx
+def test_a_card_that_rtx_does_not_know_is_refused_with_those_it_knows(model: OnnxModel) -> None:
+    import tensorrt_rtx
+
+    orin = load_target("rtx").model_copy(update={"compute_capabilities": ("8.7",)})
+    with pytest.raises(BuildError, match=r"no TensorRT-RTX for compute capability 8\.7") as error:
+        build_plan(tensorrt_rtx, model.path, target=orin, image=IMAGE)
+    assert "SM86" in error.value.why
+
+
+def test_a_target_without_compute_capability_is_refused(model: OnnxModel, tmp_path: Path) -> None:
+    target = load_target("orin-nx").model_copy(update={"compute_capabilities": ()})
+    with pytest.raises(BuildError, match="names no compute capability"):
+        build_float(model, target, tmp_path / "engine")
+
+
+def test_another_gpu_than_the_targets_is_refused(
+    model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines.tensorrt, "require_driver", lambda: None)
+    monkeypatch.setattr(engines.tensorrt, "library", lambda backend: None)
+    monkeypatch.setattr(engines.tensorrt, "compute_capability", lambda: "8.9")
+    with pytest.raises(BuildError) as error:
+        build_float(model, load_target("orin-nano"), tmp_path / "engine")
+    assert "this one has compute capability 8.9" in error.value.why
+    assert "8.7" in error.value.fix
+
+
+def test_driver_and_library_that_are_both_missing_are_named_together(
+    model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> object:
+        def refuse(*_: object) -> None:
+            raise BackendMissing(f"{name} is missing", "no", f"install {name}")
+
+        return refuse
+
+    monkeypatch.setattr(engines.tensorrt, "require_driver", missing("the driver"))
+    monkeypatch.setattr(engines.tensorrt, "library", missing("TensorRT"))
+    with pytest.raises(BackendMissing) as error:
+        build_float(model, load_target("agx-orin"), tmp_path / "engine")
+    assert error.value.why == "the driver is missing; TensorRT is missing"
+    assert "install the driver; install TensorRT" in error.value.fix
+
+
+@pytest.mark.parametrize("name", ["orin-nano", "orin-nx", "agx-orin", "thor"])
+def test_every_jetson_that_ships_may_be_built_for(name: str) -> None:
+    target: TargetSpec = load_target(name)
+    engines.tensorrt._check_target(target)  # raises for what TensorRT 10.3 cannot serve
