@@ -1,0 +1,170 @@
+"""Where the retina is: the circle of the camera's field stop, whole or cut by the frame.
+
+The rim of the retina is a circle for every camera; what differs is how much of it is on the photograph. So only rim
+is fitted: boundary of the bright region that does not lie on the border of the frame. A disc that is cut at top and
+bottom, or shows its rim in the four corners only, gets the same circle as a whole one, and lesions keep one scale.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sall_edge.errors import FieldNotFound
+from sall_edge.fundus._rim import GOOD_RIM_SEEN, Circle, fitted_circle
+
+__all__ = ["FieldOfView", "find_field"]
+
+U8 = npt.NDArray[np.uint8]
+
+WORKING_PX = 288
+"""Longest side of the picture that is searched: half a pixel of it is under 0.7 % of a retina's radius."""
+
+LEAST_SHARE = 0.1
+"""Share of the frame that a field of view must cover."""
+
+LEAST_CONTRAST = 8.0
+"""Grey levels between surround and retina below which nothing can be told from a black frame."""
+
+BRIGHTEST_SURROUND = 64.0
+"""A frame whose darkest corner is brighter has no surround: the retina, or whatever it is, fills it."""
+
+RISES = (0.06, 0.15, 0.3)
+"""Thresholds, as shares of the contrast. The first sees dark retina; the others cut haze around the disc away."""
+
+LEAST_RIM_SEEN = 0.3
+"""Share of the rim inside the frame that must be found; a field lit from one side shows about half."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldOfView:
+    """The circle that holds the retina, in pixels of the array that it was found in; pixel centres are integers.
+
+    Attributes:
+        center_x_px, center_y_px: Centre; it may lie anywhere in the frame.
+        radius_px: Radius; the circle may leave the frame.
+    """
+
+    center_x_px: float
+    center_y_px: float
+    radius_px: float
+
+    def scaled(self, factor: float) -> "FieldOfView":
+        """The same circle in an array whose sides are `factor` times as long."""
+        return FieldOfView(
+            center_x_px=(self.center_x_px + 0.5) * factor - 0.5,
+            center_y_px=(self.center_y_px + 0.5) * factor - 0.5,
+            radius_px=self.radius_px * factor,
+        )
+
+
+def find_field(pixels: U8) -> FieldOfView:
+    """The circle of the field of view.
+
+    A frame without dark surround gets the circle through its corners: a photograph cropped inside the retina is one,
+    and so is an outer eye; `quality` tells them apart.
+
+    Args:
+        pixels: (H, W, 3) uint8, RGB.
+
+    Returns:
+        Centre and radius in pixels of `pixels`.
+
+    Raises:
+        FieldNotFound: No bright disc covers at least a tenth of the frame.
+    """
+    brightness, factor = _brightness(pixels)
+    circle = _circle(brightness)
+    height, width = brightness.shape
+    if _share_of_frame(circle, width, height) < LEAST_SHARE:
+        raise _not_found("the brightest disc covers less than a tenth of the frame")
+    first_px = factor / 4 if factor > 1 else 0.0  # where the working picture's pixel 0 lies
+    return FieldOfView(
+        center_x_px=circle.x * factor + first_px,
+        center_y_px=circle.y * factor + first_px,
+        radius_px=circle.radius * factor,
+    )
+
+
+def _not_found(why: str) -> FieldNotFound:
+    return FieldNotFound("no retina on this photograph", why, "take the photograph again, or check the camera's flash")
+
+
+def _brightness(pixels: U8) -> tuple[U8, int]:
+    """(h, w) uint8, the brightest channel without noise and thin text, and how many times smaller it is."""
+    height, width = pixels.shape[:2]
+    factor = -(-max(height, width) // WORKING_PX)
+    if factor > 1:  # every n-th pixel, then means of 2 x 2: exact means of a 10 MP photograph cost more than decoding
+        size = (width // factor, height // factor)
+        pixels = pixels[: size[1] * factor, : size[0] * factor]
+        if factor > 2:
+            pixels = cv2.resize(pixels, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_NEAREST)
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    red, green, blue = cv2.split(pixels)
+    brightness: U8 = cv2.medianBlur(cv2.max(cv2.max(red, green), blue), 5)
+    return brightness, factor
+
+
+def _circle(brightness: U8) -> Circle:
+    height, width = brightness.shape
+    surround, noise = _surround(brightness)
+    if surround > BRIGHTEST_SURROUND:
+        return Circle((width - 1) / 2, (height - 1) / 2, float(np.hypot(width, height)) / 2, 0.0)
+    contrast = float(np.percentile(brightness[::4, ::4], 90)) - surround
+    if contrast < LEAST_CONTRAST:
+        raise _not_found(f"its brightest parts are {contrast:.0f} of 255 grey levels above the darkest corner")
+    best: Circle | None = None
+    regions = []
+    for rise in RISES:
+        region = _largest_region(brightness, surround + max(3.0, 4 * noise, rise * contrast))
+        if region is None:
+            continue
+        regions.append(region)
+        fitted = fitted_circle(region, width, height)
+        if fitted is not None and (best is None or fitted.rim_seen > best.rim_seen):
+            best = fitted
+        if best is not None and best.rim_seen >= GOOD_RIM_SEEN:
+            break
+    if best is not None and best.rim_seen >= LEAST_RIM_SEEN:
+        return best
+    if not regions:
+        raise _not_found("no connected bright region covers a twentieth of the frame")
+    (x, y), radius = cv2.minEnclosingCircle(regions[0])
+    return Circle(float(x), float(y), float(radius), 0.0)
+
+
+def _surround(brightness: U8) -> tuple[float, float]:
+    """Level and noise of the darkest corner: if any surround is on the photograph, a corner shows it.
+
+    Low quantiles, because burnt-in text or the rim itself may run through the corner.
+    """
+    side = max(3, min(brightness.shape) // 32)
+    near, far = slice(None, side), slice(-side, None)
+    corners = np.stack([brightness[rows, columns].ravel() for rows in (near, far) for columns in (near, far)])
+    corners.sort(axis=1)
+    lowest, level = corners[:, corners.shape[1] // 20], corners[:, corners.shape[1] // 3]
+    darkest = int(np.argmin(level))
+    return float(level[darkest]), float(level[darkest]) - float(lowest[darkest])
+
+
+def _largest_region(brightness: U8, threshold: float) -> npt.NDArray[np.int32] | None:
+    """(n, 2) boundary of the largest bright region, x and y; None if it is smaller than half of LEAST_SHARE."""
+    bright = cv2.threshold(brightness, threshold, 255, cv2.THRESH_BINARY)[1]
+    bright = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))  # parts burnt-in text from the disc
+    contours = cv2.findContours(bright, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+    if not contours:
+        return None
+    largest = max(contours, key=cv2.contourArea)
+    if cv2.contourArea(largest) < LEAST_SHARE / 2 * brightness.size:
+        return None
+    boundary: npt.NDArray[np.int32] = largest[:, 0, :]
+    return boundary
+
+
+def _share_of_frame(circle: Circle, width: int, height: int) -> float:
+    """Share of the frame that lies inside the circle, 0..1."""
+    x = np.arange(0, width, 4, dtype=np.float64)
+    y = np.arange(0, height, 4, dtype=np.float64)[:, None]
+    inside = (x - circle.x) ** 2 + (y - circle.y) ** 2 <= circle.radius**2
+    return float(inside.mean())

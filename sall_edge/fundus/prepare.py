@@ -1,0 +1,200 @@
+"""A photograph becomes the square that the network eats: the only preprocessing in the project.
+
+The square is centred on the field of view and as wide as it, so a lesion has the same size in pixels whichever camera
+took the photograph. Scaling, mean and layout belong to the network's graph, not here. A change that moves a pixel
+raises `spec.PREPARE_VERSION`; `golden_square` catches an OpenCV that computes something else.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sall_edge.errors import ArtefactForeign
+from sall_edge.fundus.decode import decode, read_bytes
+from sall_edge.fundus.field import FieldOfView, find_field
+from sall_edge.spec import ImageSpec
+
+__all__ = ["PreparedPhotograph", "check_golden_square", "cut_square", "golden_square", "prepare", "prepare_file"]
+
+U8 = npt.NDArray[np.uint8]
+
+GOLDEN_BLOCKS = 8
+"""The golden square is compared as 8 x 8 block means: small enough for a manifest, fine enough to see a shift."""
+
+GOLDEN_TOLERANCE = 2
+"""Grey levels: versions of OpenCV round differently by one; a field 0.8 % of its radius aside moves a block by more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedPhotograph:
+    """The square of one file, and how it came about.
+
+    Attributes:
+        square: (side, side, 3) uint8, RGB, C-contiguous; black outside the field of view.
+        field: Where the retina is, in full-resolution pixels of the upright photograph.
+        sha256: Hex digest of the file's bytes.
+        decode_ms: Time to read and decode.
+        prepare_ms: Time to find the field and cut the square.
+    """
+
+    square: U8
+    field: FieldOfView
+    sha256: str
+    decode_ms: float
+    prepare_ms: float
+
+
+def prepare(pixels: U8, image: ImageSpec) -> U8:
+    """The retina, centred and cut square, as the network was trained to see it.
+
+    Args:
+        pixels: (H, W, 3) uint8, RGB, upright, any size from 256 px up.
+        image: The side of the square.
+
+    Returns:
+        (side, side, 3) uint8, RGB, C-contiguous; black outside the field of view.
+
+    Raises:
+        FieldNotFound: No bright disc covers at least a tenth of the frame.
+    """
+    return cut_square(pixels, find_field(pixels), image)
+
+
+def cut_square(pixels: U8, field: FieldOfView, image: ImageSpec) -> U8:
+    """The square around a field of view that is known.
+
+    Args:
+        pixels: (H, W, 3) uint8, RGB.
+        field: In pixels of `pixels`.
+        image: The side of the square.
+
+    Returns:
+        (side, side, 3) uint8, RGB, C-contiguous; black outside the field of view and outside the frame.
+    """
+    side = image.side_px
+    pixels, field = _cropped(pixels, field)
+    shrink = int(2 * field.radius_px / side)
+    if shrink > 1:  # whole blocks first: the bilinear warp below sees two pixels at most
+        pixels, field = _block_means(pixels, shrink), field.scaled(1 / shrink)
+    step = 2 * field.radius_px / side  # source pixels per pixel of the square
+    left, top = (center - field.radius_px + step / 2 for center in (field.center_x_px, field.center_y_px))
+    square_to_source = np.array([[step, 0, left], [0, step, top]])
+    square = cv2.warpAffine(pixels, square_to_source, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return np.asarray(cv2.bitwise_and(square, _disc(side)), dtype=np.uint8)
+
+
+def _cropped(pixels: U8, field: FieldOfView) -> tuple[U8, FieldOfView]:
+    """The part of the frame that the square needs (a view), so that nothing else is resized."""
+    height, width = pixels.shape[:2]
+    reach = field.radius_px + 2
+    left, right = (int(np.clip(field.center_x_px + way * reach, 0, width)) for way in (-1, 1))
+    top, bottom = (int(np.clip(field.center_y_px + way * reach, 0, height)) for way in (-1, 1))
+    moved = FieldOfView(
+        center_x_px=field.center_x_px - left, center_y_px=field.center_y_px - top, radius_px=field.radius_px
+    )
+    return pixels[top : bottom + 1, left : right + 1], moved
+
+
+def _block_means(pixels: U8, size: int) -> U8:
+    """Means of size x size blocks; the frame is grown by its last row and column until they fit."""
+    height, width = pixels.shape[:2]
+    below, right = -height % size, -width % size
+    if below or right:
+        pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    blocks = ((width + right) // size, (height + below) // size)
+    means: U8 = cv2.resize(pixels, blocks, interpolation=cv2.INTER_AREA)
+    return means
+
+
+@lru_cache(maxsize=4)
+def _disc(side_px: int) -> U8:
+    """(side, side, 3) uint8: 255 inside the circle that fills the square, 0 outside."""
+    offset = np.arange(side_px) - (side_px - 1) / 2
+    inside = np.hypot(offset, offset[:, None]) <= side_px / 2
+    disc = np.repeat(np.where(inside, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2)
+    disc.setflags(write=False)
+    return disc
+
+
+def prepare_file(path: Path, image: ImageSpec) -> PreparedPhotograph:
+    """The square of a photograph's file, decoded at the lowest scale that loses nothing.
+
+    Raises:
+        UnreadablePhotograph: Missing, truncated, too large, or no image.
+        FieldNotFound: No bright disc covers at least a tenth of the frame.
+    """
+    started = time.perf_counter()
+    data = read_bytes(path)
+    photograph = decode(data, name=str(path), side_px=image.side_px)
+    decode_s = time.perf_counter() - started
+
+    started = time.perf_counter()
+    field = find_field(photograph.pixels)
+    prepare_s = time.perf_counter() - started
+    scale = photograph.scale_denominator
+    if scale > 1 and 2 * field.radius_px < image.side_px:  # a small disc in a wide frame
+        started = time.perf_counter()
+        wanted_px = int(image.side_px * min(photograph.pixels.shape[:2]) / (2 * field.radius_px)) + 1
+        photograph = decode(data, name=str(path), side_px=wanted_px)
+        decode_s += time.perf_counter() - started
+        field = field.scaled(scale / photograph.scale_denominator)
+
+    started = time.perf_counter()
+    square = cut_square(photograph.pixels, field, image)
+    prepare_s += time.perf_counter() - started
+    return PreparedPhotograph(
+        square=square,
+        field=field.scaled(photograph.scale_denominator),
+        sha256=photograph.sha256,
+        decode_ms=decode_s * 1e3,
+        prepare_ms=prepare_s * 1e3,
+    )
+
+
+def golden_square(image: ImageSpec) -> tuple[int, ...]:
+    """Block means of the prepared square of a disc that is drawn by arithmetic: a fingerprint of `prepare`.
+
+    Returns:
+        GOLDEN_BLOCKS x GOLDEN_BLOCKS x 3 integers of 0..255, row by row.
+    """
+    square = prepare(_golden_photograph(), image)
+    blocks = cv2.resize(square, (GOLDEN_BLOCKS, GOLDEN_BLOCKS), interpolation=cv2.INTER_AREA)
+    return tuple(int(value) for value in blocks.ravel())
+
+
+@lru_cache(maxsize=1)
+def _golden_photograph() -> U8:
+    """(288, 360, 3) uint8: a coloured disc, off centre, cut at the top, its edges off the blocks' borders."""
+    y, x = np.ogrid[:288, :360]
+    disc = (x - 190) ** 2 + (y - 136) ** 2 <= 144**2
+    red, green, blue = 120 + x // 3, 30 + y // 4 + 120 * ((x // 27 + y // 27) % 2), 40 + (x + y) // 8
+    photograph = np.stack(np.broadcast_arrays(red, green, blue), axis=2) * disc[:, :, None]
+    drawn: U8 = photograph.astype(np.uint8)
+    drawn.setflags(write=False)
+    return drawn
+
+
+def check_golden_square(recorded: tuple[int, ...], image: ImageSpec) -> None:
+    """Refuses an engine whose photographs were prepared by another algorithm.
+
+    Raises:
+        ArtefactForeign: The golden square of this machine is not the one that was recorded.
+    """
+    here = golden_square(image)
+    again = "build the engine again with this version of sall-edge and OpenCV"
+    if len(recorded) != len(here):
+        raise ArtefactForeign(
+            f"the engine's golden square has {len(recorded)} values", f"this version computes {len(here)}", again
+        )
+    difference = max(abs(ours - theirs) for ours, theirs in zip(here, recorded, strict=True))
+    if difference > GOLDEN_TOLERANCE:
+        raise ArtefactForeign(
+            f"prepare() differs by {difference} grey levels from the one that the engine was made with",
+            f"at most {GOLDEN_TOLERANCE} is tolerated: the network would see other photographs than in training",
+            again,
+        )

@@ -1,0 +1,186 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sall_edge.errors import ArtefactForeign, FieldNotFound
+from sall_edge.fundus.decode import decode, read_bytes
+from sall_edge.fundus.field import FieldOfView, find_field
+from sall_edge.fundus.prepare import check_golden_square, cut_square, golden_square, prepare, prepare_file
+from sall_edge.spec import ImageSpec
+
+U8 = npt.NDArray[np.uint8]
+DrawDisc = Callable[..., U8]
+
+RESCALING_LEVELS = 3.0
+"""Mean grey levels between squares of one photograph at two resolutions: resampling softens its fine lines."""
+
+ROTATION_LEVELS = 1.0
+"""Mean grey levels after a rotation: the circle moves by a fraction of a pixel, the picture with it."""
+
+AREA_LEVELS = 2.0
+"""Mean grey levels to a full decode with INTER_AREA, JPEG noise included."""
+
+
+def mean_difference(one: U8, other: U8) -> float:
+    return float(np.abs(one.astype(np.int16) - other.astype(np.int16)).mean())
+
+
+def outside_the_disc(side: int) -> npt.NDArray[np.bool_]:
+    offset = np.arange(side) - (side - 1) / 2
+    return np.asarray(np.hypot(offset, offset[:, None]) > side / 2)
+
+
+def reference_square(pixels: U8, field: FieldOfView, side: int) -> U8:
+    """What a user would write: pad, crop to whole pixels, INTER_AREA."""
+    pad = int(field.radius_px) + 2
+    padded = cv2.copyMakeBorder(pixels, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
+    left, top = (round(center - field.radius_px + 0.5) + pad for center in (field.center_x_px, field.center_y_px))
+    diameter = round(2 * field.radius_px)
+    crop = padded[top : top + diameter, left : left + diameter]
+    return np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    side=st.integers(32, 320),
+    width=st.integers(256, 700),
+    height=st.integers(256, 600),
+    offset=st.tuples(st.floats(-0.15, 0.15), st.floats(-0.1, 0.1)),
+    reach=st.floats(0.35, 0.6),
+)
+def test_a_square_has_its_side_is_contiguous_and_black_outside_the_field(
+    draw_disc: DrawDisc, side: int, width: int, height: int, offset: tuple[float, float], reach: float
+) -> None:
+    center = (width * (0.5 + offset[0]), height * (0.5 + offset[1]))
+    pixels = draw_disc(width=width, height=height, center=center, radius=reach * min(width, height), surround=9)
+    square = prepare(pixels, ImageSpec(side_px=side))
+    assert square.shape == (side, side, 3)
+    assert square.dtype == np.uint8
+    assert square.flags.c_contiguous
+    assert not square[outside_the_disc(side)].any()
+    assert square[side // 2, side // 2].max() > 50
+
+
+@settings(max_examples=12, deadline=None)
+@given(factor=st.floats(0.5, 2.5))
+def test_rescaling_a_photograph_barely_changes_its_square(draw_disc: DrawDisc, factor: float) -> None:
+    pixels = draw_disc(width=720, height=600, center=(365, 297), radius=262)
+    size = (round(720 * factor), round(600 * factor))
+    rescaled = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    image = ImageSpec(side_px=224)
+    assert mean_difference(prepare(pixels, image), prepare(np.asarray(rescaled), image)) < RESCALING_LEVELS
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("radius", [170.0, 215.0])
+def test_rotating_a_photograph_rotates_its_square(draw_disc: DrawDisc, turns: int, radius: float) -> None:
+    pixels = draw_disc(radius=radius)
+    turned = np.ascontiguousarray(np.rot90(pixels, turns))
+    image = ImageSpec(side_px=160)
+    difference = mean_difference(np.rot90(prepare(pixels, image), turns), prepare(turned, image))
+    assert difference < ROTATION_LEVELS
+
+
+@pytest.mark.parametrize("side", [96, 224, 300])
+def test_a_square_equals_the_plain_crop_with_area_means(draw_disc: DrawDisc, side: int) -> None:
+    pixels = draw_disc(width=960, height=800, center=(470, 405), radius=380)
+    field = FieldOfView(center_x_px=469.5, center_y_px=404.5, radius_px=380)
+    ours, plain = cut_square(pixels, field, ImageSpec(side_px=side)), reference_square(pixels, field, side)
+    inside = ~outside_the_disc(side)
+    assert mean_difference(ours[inside], plain[inside]) < AREA_LEVELS
+
+
+def test_a_disc_smaller_than_the_square_is_enlarged(draw_disc: DrawDisc) -> None:
+    square = prepare(draw_disc(width=300, height=280, radius=100), ImageSpec(side_px=512))
+    assert square[256, 256].max() > 100
+    assert square[256, 4].max() > 100
+
+
+def test_what_the_frame_cut_off_is_black(draw_disc: DrawDisc) -> None:
+    square = prepare(draw_disc(width=600, height=300, radius=250), ImageSpec(side_px=200))
+    assert not square[:35].any()
+    assert not square[-35:].any()
+    assert square[100].max() > 100
+
+
+def test_a_dark_frame_is_refused() -> None:
+    with pytest.raises(FieldNotFound):
+        prepare(np.zeros((400, 400, 3), np.uint8), ImageSpec())
+
+
+@pytest.mark.parametrize("side", [128, 256, 700])
+def test_the_square_of_a_scaled_decode_equals_that_of_a_full_one(
+    draw_disc: DrawDisc, tmp_path: Path, side: int
+) -> None:
+    pixels = draw_disc(width=1500, height=1200, center=(760, 590), radius=560)
+    path = tmp_path / "eye.jpg"
+    cv2.imwrite(str(path), pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    prepared = prepare_file(path, ImageSpec(side_px=side))
+    full = decode(read_bytes(path), name="eye.jpg")
+    plain = reference_square(full.pixels, find_field(full.pixels), side)
+    inside = ~outside_the_disc(side)
+    assert mean_difference(prepared.square[inside], plain[inside]) < AREA_LEVELS
+    assert prepared.sha256 == full.sha256
+    assert prepared.decode_ms > 0
+    assert prepared.prepare_ms > 0
+
+
+def test_the_field_is_told_in_full_resolution_pixels(draw_disc: DrawDisc, tmp_path: Path) -> None:
+    path = tmp_path / "eye.jpg"
+    cv2.imwrite(str(path), draw_disc(width=1500, height=1200, center=(760, 590), radius=560)[:, :, ::-1])
+    field = prepare_file(path, ImageSpec(side_px=128)).field
+    assert (field.center_x_px, field.center_y_px) == pytest.approx((760, 590), abs=5.6)
+    assert field.radius_px == pytest.approx(560, rel=0.01)
+
+
+def test_a_small_disc_in_a_wide_frame_is_decoded_again_at_a_larger_scale(draw_disc: DrawDisc, tmp_path: Path) -> None:
+    path = tmp_path / "eye.jpg"
+    cv2.imwrite(str(path), draw_disc(width=2200, height=1600, radius=480)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    image = ImageSpec(side_px=400)
+    assert decode(read_bytes(path), name="eye.jpg", side_px=400).scale_denominator == 4  # where the disc has 240 px
+    full = decode(read_bytes(path), name="eye.jpg")
+    difference = mean_difference(prepare_file(path, image).square, prepare(full.pixels, image))
+    assert difference < AREA_LEVELS
+
+
+def test_the_golden_square_repeats_and_is_accepted() -> None:
+    for side in (64, 224, 512):
+        image = ImageSpec(side_px=side)
+        golden = golden_square(image)
+        assert len(golden) == 8 * 8 * 3
+        assert golden == golden_square(image)
+        check_golden_square(golden, image)
+
+
+def test_rounding_in_the_golden_square_is_tolerated() -> None:
+    image = ImageSpec()
+    check_golden_square(tuple(value + 1 for value in golden_square(image)), image)
+
+
+@pytest.mark.parametrize("side", [64, 224, 512])
+def test_a_field_that_lies_slightly_aside_shows_in_the_golden_square(
+    monkeypatch: pytest.MonkeyPatch, side: int
+) -> None:
+    image = ImageSpec(side_px=side)
+    recorded = golden_square(image)
+
+    def find_field_aside(pixels: U8) -> FieldOfView:
+        field = find_field(pixels)
+        return replace(field, center_x_px=field.center_x_px + 0.008 * field.radius_px)
+
+    monkeypatch.setattr("sall_edge.fundus.prepare.find_field", find_field_aside)
+    with pytest.raises(ArtefactForeign, match="grey levels from the one that the engine was made with") as caught:
+        check_golden_square(recorded, image)
+    assert "build the engine again" in caught.value.fix
+
+
+def test_a_golden_square_of_another_length_is_refused() -> None:
+    with pytest.raises(ArtefactForeign, match="has 3 values"):
+        check_golden_square((1, 2, 3), ImageSpec())

@@ -1,0 +1,119 @@
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from sall_edge.fundus.prepare import prepare
+from sall_edge.fundus.quality import assess
+from sall_edge.spec import ImageSpec
+
+U8 = npt.NDArray[np.uint8]
+DrawDisc = Callable[..., U8]
+
+
+def square_of(pixels: U8, side: int = 224) -> U8:
+    return prepare(np.ascontiguousarray(pixels), ImageSpec(side_px=side))
+
+
+@pytest.fixture(scope="module")
+def retina(draw_disc: DrawDisc) -> U8:
+    pixels = draw_disc(width=800, height=700, radius=330, level=150)
+    generator = np.random.default_rng(2)
+    for angle in generator.uniform(0, 2 * np.pi, 24):  # vessels
+        end = (round(399.5 + 320 * np.cos(angle)), round(349.5 + 320 * np.sin(angle)))
+        start = (round(generator.uniform(280, 520)), round(generator.uniform(230, 470)))
+        cv2.line(pixels, start, end, (95, 40, 22), int(generator.integers(2, 6)), cv2.LINE_AA)
+    return pixels
+
+
+def scaled(pixels: U8, factor: float) -> U8:
+    return np.clip(pixels * factor, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("side", [64, 112, 224, 320, 512])
+def test_a_well_lit_sharp_retina_is_gradable_at_every_side(retina: U8, side: int) -> None:
+    quality = assess(square_of(retina, side))
+    assert quality.gradable
+    assert quality.reasons == ()
+
+
+@pytest.mark.parametrize("light", [0.35, 0.6, 1.3])
+def test_usual_differences_in_light_are_gradable(retina: U8, light: float) -> None:
+    assert assess(square_of(scaled(retina, light))).gradable
+
+
+def test_a_retina_that_the_frame_cuts_is_gradable(retina: U8) -> None:
+    assert assess(square_of(retina[150:-150])).gradable
+    assert assess(square_of(retina[110:-110, 120:-120])).gradable
+
+
+def test_measures_hardly_depend_on_the_side(retina: U8) -> None:
+    small, large = (assess(square_of(retina, side)).measures for side in (224, 512))
+    assert small.keys() == large.keys()
+    for name, value in small.items():
+        assert large[name] == pytest.approx(value, rel=0.2, abs=0.01), name
+
+
+def test_a_very_dark_retina_is_too_dark(retina: U8) -> None:
+    assert "too_dark" in assess(square_of(scaled(retina, 0.15))).reasons
+
+
+def test_a_black_square_is_too_dark() -> None:
+    quality = assess(np.zeros((224, 224, 3), np.uint8))
+    assert quality.reasons == ("too_dark",)
+    assert not quality.gradable
+
+
+def test_a_burnt_out_retina_is_too_bright(retina: U8) -> None:
+    burnt = np.where(retina.max(axis=2, keepdims=True) > 20, 235 + retina // 16, 0).astype(np.uint8)
+    assert "too_bright" in assess(square_of(burnt)).reasons
+
+
+@pytest.mark.parametrize("sigma_share", [0.05, 0.08, 0.12])
+def test_a_severely_blurred_retina_is_out_of_focus(retina: U8, sigma_share: float) -> None:
+    blurred = cv2.GaussianBlur(retina, (0, 0), sigma_share * 330)
+    disc = retina.max(axis=2, keepdims=True) > 20  # the field stop stays sharp, as in a camera
+    quality = assess(square_of(np.where(disc, blurred, 0).astype(np.uint8)))
+    assert "out_of_focus" in quality.reasons
+
+
+def test_blur_lowers_sharpness_step_by_step(retina: U8) -> None:
+    square = square_of(retina)
+    sharpness = [assess(cv2.GaussianBlur(square, (0, 0), sigma)).measures["sharpness"] for sigma in (0.5, 1, 2, 4)]
+    assert sharpness == sorted(sharpness, reverse=True)
+    assert sharpness[0] > 3 * sharpness[-1]
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (128, 128, 128), (60, 90, 200), (70, 160, 80)])
+def test_a_frame_of_another_colour_is_not_gradable(colour: tuple[int, int, int]) -> None:
+    assert not assess(square_of(np.full((480, 640, 3), colour, np.uint8))).gradable
+
+
+def test_a_grey_photograph_is_not_a_retina_that_the_network_knows(retina: U8) -> None:
+    grey = np.repeat(cv2.cvtColor(retina, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
+    assert "not_a_retina" in assess(square_of(grey)).reasons
+
+
+def outer_eye() -> U8:
+    """(480, 640, 3): skin, white sclera, a dark iris with a reflex, lashes."""
+    eye = np.full((480, 640, 3), (205, 150, 120), np.uint8)
+    cv2.ellipse(eye, (320, 240), (210, 110), 0, 0, 360, (225, 220, 215), -1)
+    cv2.circle(eye, (320, 240), 95, (70, 60, 55), -1)
+    cv2.circle(eye, (320, 240), 40, (10, 10, 12), -1)
+    cv2.circle(eye, (345, 215), 10, (255, 255, 255), -1)
+    for x in range(110, 540, 14):
+        cv2.line(eye, (x, 150 + (x - 320) ** 2 // 600), (x + (x - 320) // 6, 90), (35, 25, 20), 3)
+    return cv2.GaussianBlur(eye, (0, 0), 1.2)
+
+
+def test_an_outer_eye_is_not_a_retina() -> None:
+    assert "not_a_retina" in assess(square_of(outer_eye())).reasons
+
+
+def test_a_page_of_text_is_not_gradable() -> None:
+    page = np.full((600, 800, 3), 250, np.uint8)
+    for line in range(12):
+        cv2.putText(page, "fundus photograph report", (40, 60 + 45 * line), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 0, 0), 2)
+    assert not assess(square_of(page)).gradable
