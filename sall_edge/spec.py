@@ -146,7 +146,13 @@ class RangeMethod(str, Enum):
 
 
 class Labelling(str, Enum):
-    """Which labels phantoms keep: all, or one disease's, as in practice and as SALL is made for."""
+    """Which labels phantoms keep.
+
+    Attributes:
+        COMPLETE: Both diseases' of every photograph.
+        ONE_DISEASE: In train and val one disease's, as in sets collected for one disease, which is what SALL is made
+            for; both where both are normal, and both in test.
+    """
 
     COMPLETE = "complete"
     ONE_DISEASE = "one-disease"
