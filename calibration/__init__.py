@@ -1,0 +1,1 @@
+"""INT8: which images, which ranges, where Q/DQ goes."""

@@ -1,0 +1,55 @@
+"""Which photographs to calibrate with: every grade and every source, the rare ones too."""
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from sall_edge.errors import CalibrationError
+from sall_edge.fundus.labels import LabelledPhotograph
+from sall_edge.spec import Task
+
+__all__ = ["choose"]
+
+
+def choose(
+    photographs: Sequence[LabelledPhotograph], tasks: Sequence[Task], count: int, *, rng: np.random.Generator
+) -> tuple[LabelledPhotograph, ...]:
+    """At most `count` photographs, spread over grades and sources as evenly as they last.
+
+    Ranges must cover what rare grades look like, so they are drawn in turn from the strata (source, grade of each
+    task), not in proportion: a grade with 2 % of the photographs gives all it has before a common one gives more.
+
+    Args:
+        photographs: In any order; the choice does not depend on it.
+        tasks: Whose grades make the strata; an unknown grade is a stratum of its own.
+        count: How many to choose.
+        rng: Decides which of a stratum come first.
+
+    Returns:
+        Distinct photographs; all of them when there are no more than `count`.
+
+    Raises:
+        CalibrationError: There is no photograph, or `count` is not positive.
+    """
+    if count < 1:
+        raise CalibrationError(f"{count} calibration photographs were asked for", "one is the least", "raise --count")
+    if not photographs:
+        fix = "check --split and the labels CSV"
+        raise CalibrationError("there is no photograph to calibrate with", "the selection of labels is empty", fix)
+    strata: defaultdict[tuple[str, str], list[LabelledPhotograph]] = defaultdict(list)
+    for photograph in sorted(photographs, key=lambda one: str(one.path)):
+        grades = (str(photograph.grades.get(task.name)) for task in tasks)
+        strata[str(photograph.source_csv), " ".join(grades)].append(photograph)
+    queues = []
+    for stratum in sorted(strata):
+        members = strata[stratum]
+        queues.append(deque(members[index] for index in rng.permutation(len(members))))
+    chosen: list[LabelledPhotograph] = []
+    waiting = deque(queues[index] for index in rng.permutation(len(queues)))
+    while waiting and len(chosen) < count:
+        queue = waiting.popleft()
+        chosen.append(queue.popleft())
+        if queue:
+            waiting.append(queue)
+    return tuple(chosen)

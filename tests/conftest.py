@@ -1,0 +1,106 @@
+"""The whole chain in small, made once per run: phantoms, an untrained network, its graphs and its engines."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sall_edge.artifacts import Checkpoint, Engine, OnnxModel, QdqModel
+from sall_edge.spec import ImageSpec, TaskSet, tasks_from_toml
+
+SIDE_PX = 64
+BACKBONE = "mobilenetv3_small_050"  # the smallest in timm with depthwise convolutions
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def sall_edge(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
+    """Runs the command line in this process: `sall_edge("screen", engine, photo)`."""
+    from sall_edge.cli import main
+
+    def run(*arguments: object) -> Finished:
+        monkeypatch.setattr(sys, "argv", ["sall-edge", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capfd.readouterr()
+        return Finished(code=int(stop.value.code or 0), out=captured.out, err=captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def retina_tasks() -> TaskSet:
+    from trainer.tasks import task_file
+
+    return tasks_from_toml(task_file("retina"))
+
+
+@pytest.fixture(scope="session")
+def phantom_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """labels.csv of 40 phantoms."""
+    from sall_edge.fundus.phantom import write_phantoms
+
+    return write_phantoms(tmp_path_factory.mktemp("phantoms"), count=40, side_px=320, seed=0)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, retina_tasks: TaskSet) -> Checkpoint:
+    """An untrained network with settled batch statistics; its verdicts mean nothing."""
+    import torch
+
+    from trainer.checkpoint import save_checkpoint
+    from trainer.network import SallNetwork
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = SallNetwork(backbone=BACKBONE, tasks=retina_tasks.tasks, mean=(0.5,) * 3, std=(0.5,) * 3).train()
+        with torch.no_grad():
+            for _ in range(20):
+                network(torch.randint(0, 256, (8, SIDE_PX, SIDE_PX, 3), dtype=torch.uint8))
+    return save_checkpoint(
+        tmp_path_factory.mktemp("tiny") / "checkpoint",
+        network.eval(),
+        image=ImageSpec(side_px=SIDE_PX),
+        tasks=retina_tasks.tasks,
+        operating_points={"dr": 0.5, "amd": 0.5},
+        temperatures={"dr": 1.5, "amd": 0.8},
+        provenance={},
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
+    from engines.export import export
+
+    return export(tiny_checkpoint, tmp_path_factory.mktemp("graphs") / "model.onnx")
+
+
+@pytest.fixture(scope="session")
+def tiny_qdq(tiny_model: OnnxModel) -> QdqModel:
+    from calibration.quantize import quantize
+    from calibration.ranges import measure_ranges
+    from sall_edge.spec import RangeMethod
+
+    squares = np.random.default_rng(0).integers(0, 256, (16, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+    ranges = measure_ranges(tiny_model, squares, method=RangeMethod.MINMAX)
+    return quantize(tiny_model, ranges, tiny_model.path.with_name("qdq.onnx"))
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(tiny_model: OnnxModel, tiny_qdq: QdqModel, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """An INT8 engine for openvino-cpu."""
+    from engines.build import build_int8
+    from engines.targets import load_target
+
+    return build_int8(tiny_model, tiny_qdq, load_target("openvino-cpu"), tmp_path_factory.mktemp("engines") / "engine")

@@ -1,0 +1,61 @@
+"""The house itself: what may be imported where, and what the wheel holds."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sall_edge.artifacts import Engine
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "onnx", "timm", "scipy", "pandas")
+TOP_LEVEL = {"sall_edge", "trainer", "engines", "calibration"}
+
+REPORT_MODULES = """
+import sys
+sys.argv = ["sall-edge", *sys.argv[1:]]
+from sall_edge.cli import main
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print("MODULES", *sorted(name for name in sys.modules if "." not in name))
+"""
+
+
+def _modules_after(*arguments: object) -> set[str]:
+    command = [sys.executable, "-c", REPORT_MODULES, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_help_imports_nothing_heavy() -> None:
+    modules = _modules_after("--help")
+    assert not modules & {*HEAVY, "openvino", "cv2"}
+
+
+def test_screen_imports_no_training_or_compiling_library(tiny_engine: Engine, phantom_labels: Path) -> None:
+    photograph = next((phantom_labels.parent / "images").iterdir())
+    modules = _modules_after("screen", tiny_engine.path, photograph)
+    assert "openvino" in modules
+    assert not modules & set(HEAVY)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_four_packages_and_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == TOP_LEVEL
+    assert {"sall_edge/py.typed", "sall_edge/bench/report.html", "trainer/tasks/retina.toml"} <= set(names)
+    assert "engines/targets/openvino-cpu.toml" in names
+    assert not [name for name in names if name.endswith((".safetensors", ".onnx", ".pth", ".jpg"))]
+
+
+def test_the_import_layers_hold() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout

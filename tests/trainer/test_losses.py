@@ -1,0 +1,110 @@
+import math
+
+import pytest
+import torch
+
+from trainer.losses import distillation_loss, hard_loss, multitask_loss, paper_loss, sall_loss, sall_paper_loss
+
+EXACT = 1e-6
+"""float32 rounding of a handful of operations."""
+
+TEMPERATURE = 3.0
+
+
+def test_the_hard_loss_is_minus_the_log_of_the_labelled_probability() -> None:
+    logits = torch.tensor([[math.log(1.0), math.log(3.0)]])
+    assert hard_loss(logits, torch.tensor([1])).item() == pytest.approx(-math.log(0.75), abs=EXACT)
+
+
+def test_an_unknown_label_has_no_loss_and_no_gradient() -> None:
+    logits = torch.randn(2, 3, requires_grad=True)
+    losses = hard_loss(logits, torch.tensor([-1, 2]))
+    losses.sum().backward()
+    assert losses[0] == 0
+    assert logits.grad is not None
+    assert logits.grad[0].abs().sum() == 0
+    assert logits.grad[1].abs().sum() > 0
+
+
+def test_the_distillation_loss_is_t_squared_times_the_divergence_by_hand() -> None:
+    logits = torch.tensor([[0.0, TEMPERATURE * math.log(3.0)]])  # softmax(z / T) = 1/4, 3/4
+    soft = torch.tensor([[0.5, 0.5]])
+    divergence = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    loss = distillation_loss(logits, soft, temperature=TEMPERATURE)
+    assert loss.item() == pytest.approx(9 * divergence, abs=EXACT)
+
+
+def test_the_distillation_loss_vanishes_when_student_and_teacher_agree() -> None:
+    logits = torch.randn(4, 5)
+    soft = torch.softmax(logits / TEMPERATURE, dim=1)
+    assert distillation_loss(logits, soft, temperature=TEMPERATURE).abs().max() < EXACT
+
+
+def test_a_target_without_a_grade_in_it_is_allowed() -> None:
+    soft = torch.tensor([[0.0, 1.0]])  # 0 log 0 is 0, not nan
+    assert torch.isfinite(distillation_loss(torch.zeros(1, 2), soft, temperature=TEMPERATURE)).all()
+
+
+def test_the_paper_loss_is_cross_entropy_of_logits_divided_by_t() -> None:
+    logits = torch.randn(6, 4)
+    labels = torch.tensor([0, 1, 2, 3, 0, 1])
+    one_hot = torch.nn.functional.one_hot(labels, 4).float()
+    reference = torch.nn.functional.cross_entropy(logits / TEMPERATURE, labels, reduction="none")
+    assert torch.allclose(paper_loss(logits, one_hot, temperature=TEMPERATURE), reference, atol=EXACT)
+
+
+@pytest.fixture
+def batch() -> tuple[dict[str, torch.Tensor], torch.Tensor, dict[str, torch.Tensor]]:
+    """Three images: labelled for both tasks, for the first, for the second."""
+    generator = torch.Generator().manual_seed(0)
+    logits = {"dr": torch.randn(3, 5, generator=generator), "amd": torch.randn(3, 4, generator=generator)}
+    soft = {"dr": torch.rand(3, 5, generator=generator), "amd": torch.rand(3, 4, generator=generator)}
+    soft = {name: probabilities / probabilities.sum(dim=1, keepdim=True) for name, probabilities in soft.items()}
+    return logits, torch.tensor([[0, 0], [4, -1], [-1, 2]]), soft
+
+
+def test_multitask_sums_over_tasks_and_masks_unknown_ones(batch) -> None:
+    logits, labels, _ = batch
+    losses = multitask_loss(logits, labels)
+    dr, amd = hard_loss(logits["dr"], labels[:, 0]), hard_loss(logits["amd"], labels[:, 1])
+    assert losses[0].item() == pytest.approx((dr[0] + amd[0]).item(), abs=EXACT)
+    assert losses[1].item() == pytest.approx(dr[1].item(), abs=EXACT)
+    assert losses[2].item() == pytest.approx(amd[2].item(), abs=EXACT)
+
+
+def test_sall_distils_only_where_a_label_is_missing(batch) -> None:
+    logits, labels, soft = batch
+    losses = sall_loss(logits, labels, soft, soft_weight=0.5, temperature=TEMPERATURE)
+    hard = multitask_loss(logits, labels)
+    amd = distillation_loss(logits["amd"], soft["amd"], temperature=TEMPERATURE)
+    dr = distillation_loss(logits["dr"], soft["dr"], temperature=TEMPERATURE)
+    assert torch.allclose(losses, hard + 0.5 * torch.stack([torch.tensor(0.0), amd[1], dr[2]]), atol=EXACT)
+
+
+def test_sall_without_soft_weight_is_multitask(batch) -> None:
+    logits, labels, soft = batch
+    assert torch.equal(
+        sall_loss(logits, labels, soft, soft_weight=0.0, temperature=TEMPERATURE), multitask_loss(logits, labels)
+    )
+
+
+def test_an_image_normal_for_every_task_keeps_its_one_hot_labels(batch) -> None:
+    logits, labels, soft = batch
+    contrary = {name: torch.flip(probabilities, dims=(1,)) for name, probabilities in soft.items()}
+    for loss in (
+        lambda s: sall_loss(logits, labels, s, soft_weight=1.0, temperature=TEMPERATURE),
+        lambda s: sall_paper_loss(logits, labels, s, temperature=TEMPERATURE),
+    ):
+        ours, theirs = loss(soft), loss(contrary)
+        assert ours[0] == theirs[0]
+        assert ours[1] != theirs[1]
+
+
+def test_the_paper_form_mixes_one_hot_and_soft_targets_at_the_same_temperature(batch) -> None:
+    logits, labels, soft = batch
+    losses = sall_paper_loss(logits, labels, soft, temperature=TEMPERATURE)
+    one_hot = torch.nn.functional.one_hot(torch.tensor([4]), 5).float()
+    expected = paper_loss(logits["dr"][1:2], one_hot, temperature=TEMPERATURE) + paper_loss(
+        logits["amd"][1:2], soft["amd"][1:2], temperature=TEMPERATURE
+    )
+    assert losses[1].item() == pytest.approx(expected.item(), abs=EXACT)

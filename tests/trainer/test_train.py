@@ -1,0 +1,216 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sall_edge.artifacts import Checkpoint, open_checkpoint
+from sall_edge.errors import ArtefactForeign, TrainingError
+from sall_edge.spec import Method, TaskSet
+from trainer.progress import Silence
+from trainer.train import train
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing catches it."""
+
+
+class KillAfter(Silence):
+    """Progress that ends the process, as it were, after so many steps of a stage."""
+
+    def __init__(self, stage: str, steps: int) -> None:
+        self.victim, self.left, self.current = stage, steps, ""
+
+    def stage(self, name: str, total: int) -> None:
+        self.current = name
+
+    def advance(self, n: int = 1) -> None:
+        if self.current == self.victim:
+            self.left -= n
+            if self.left < 0:
+                raise Killed
+
+
+def weights_of(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    return load_file(checkpoint.path / "weights.safetensors")
+
+
+def assert_same_bits(first: Checkpoint, second: Checkpoint) -> None:
+    a, b = weights_of(first), weights_of(second)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert first.manifest.temperatures == second.manifest.temperatures
+    assert first.manifest.operating_points == second.manifest.operating_points
+
+
+def test_multitask_gives_one_checkpoint_and_its_history(photographs, tasks, quick, cache, tmp_path, diary) -> None:
+    (checkpoint,) = train(photographs, tasks, quick, tmp_path, resume=False, report=diary, cache=cache)
+    assert checkpoint.path == tmp_path / "checkpoint"
+    assert open_checkpoint(checkpoint.path).sha256 == checkpoint.sha256
+    assert checkpoint.manifest.tasks == tasks.tasks
+    assert checkpoint.manifest.provenance["options"]["method"] == "multitask"
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert [record["epoch"] for record in history["student"]] == [0, 1]
+    assert diary.stages == [("prepare", 42), ("prepare", 18), ("student", 2 * 5)]
+    assert sum("epoch" in note for note in diary.notes) == 2
+    assert list((tmp_path / "tensorboard" / "student").iterdir())
+    assert not list((tmp_path / "state").iterdir())
+
+
+def test_single_gives_one_checkpoint_for_each_task(photographs, tasks, quick, cache, tmp_path) -> None:
+    options = replace(quick, method=Method.SINGLE, epochs=1)
+    checkpoints = train(photographs, tasks, options, tmp_path, resume=False, report=Silence(), cache=cache)
+    assert [c.path.name for c in checkpoints] == ["checkpoint-red", "checkpoint-green"]
+    assert [c.manifest.tasks for c in checkpoints] == [(tasks.tasks[0],), (tasks.tasks[1],)]
+
+
+@pytest.mark.parametrize("method", [Method.SALL, Method.SALL_PAPER])
+def test_sall_leaves_teachers_targets_and_a_student_that_names_them(
+    method, photographs, tasks, quick, cache, tmp_path, diary
+) -> None:
+    options = replace(quick, method=method, epochs=1)
+    (checkpoint,) = train(photographs, tasks, options, tmp_path, resume=False, report=diary, cache=cache)
+    teachers = {name: open_checkpoint(tmp_path / "teachers" / name) for name in ("red", "green")}
+    assert checkpoint.manifest.provenance["teachers"] == {name: t.sha256 for name, t in teachers.items()}
+    assert (tmp_path / "targets.safetensors").is_file()
+    assert [name for name, _ in diary.stages] == [
+        "prepare", "prepare", "teacher-red", "teacher-green", "targets red", "targets green", "student",
+    ]  # fmt: skip
+
+
+def test_soft_labels_change_the_student(photographs, tasks, quick, cache, tmp_path) -> None:
+    weights = []
+    for name, weight in (("none", 0.0), ("much", 2.0)):
+        options = replace(quick, method=Method.SALL, epochs=1, soft_weight=weight)
+        (student,) = train(photographs, tasks, options, tmp_path / name, resume=False, report=Silence(), cache=cache)
+        weights.append(weights_of(student)["heads.red.weight"])
+    assert not torch.equal(*weights)
+
+
+def test_another_seed_gives_other_weights_and_the_same_seed_the_same(
+    photographs, tasks, quick, cache, tmp_path
+) -> None:
+    options = replace(quick, epochs=1)
+    runs = [
+        train(photographs, tasks, replace(options, seed=seed), tmp_path / str(number), resume=False, report=Silence(),
+              cache=cache)[0]
+        for number, seed in enumerate((3, 3, 4))
+    ]  # fmt: skip
+    assert_same_bits(runs[0], runs[1])
+    assert not torch.equal(weights_of(runs[0])["heads.red.weight"], weights_of(runs[2])["heads.red.weight"])
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(
+    photographs, tasks, quick, cache, tmp_path
+) -> None:
+    options = replace(quick, method=Method.SALL)
+    (whole,) = train(photographs, tasks, options, tmp_path / "whole", resume=False, report=Silence(), cache=cache)
+    run, resume = tmp_path / "killed", False
+    # In the middle of a stage's first epoch, between stages, and in the middle of its second epoch.
+    for stage, steps in (("teacher-green", 2), ("targets green", 20), ("student", 7)):
+        with pytest.raises(Killed):
+            train(photographs, tasks, options, run, resume=resume, report=KillAfter(stage, steps), cache=cache)
+        torch.manual_seed(99)  # the next process begins with other randomness
+        resume = True
+    (resumed,) = train(photographs, tasks, options, run, resume=True, report=Silence(), cache=cache)
+    assert_same_bits(whole, resumed)
+
+
+def test_a_finished_run_is_not_trained_again(photographs, tasks, quick, cache, tmp_path, diary) -> None:
+    options = replace(quick, epochs=1)
+    (first,) = train(photographs, tasks, options, tmp_path, resume=False, report=Silence(), cache=cache)
+    (again,) = train(photographs, tasks, options, tmp_path, resume=True, report=diary, cache=cache)
+    assert first.sha256 == again.sha256
+    assert [name for name, _ in diary.stages] == ["prepare", "prepare"]
+
+
+def test_a_folder_with_a_run_in_it_is_not_overwritten(photographs, tasks, quick, cache, tmp_path) -> None:
+    options = replace(quick, epochs=1)
+    train(photographs, tasks, options, tmp_path, resume=False, report=Silence(), cache=cache)
+    with pytest.raises(TrainingError, match="holds a run already") as caught:
+        train(photographs, tasks, options, tmp_path, resume=False, report=Silence(), cache=cache)
+    assert "--resume" in caught.value.fix
+
+
+def test_resuming_with_other_options_is_refused_by_name(photographs, tasks, quick, cache, tmp_path) -> None:
+    with pytest.raises(Killed):
+        train(photographs, tasks, quick, tmp_path, resume=False, report=KillAfter("student", 1), cache=cache)
+    other = replace(quick, learning_rate=1e-4, seed=5)
+    with pytest.raises(TrainingError, match="is another run") as caught:
+        train(photographs, tasks, other, tmp_path, resume=True, report=Silence(), cache=cache)
+    assert caught.value.why == "it began with other learning_rate, seed"
+
+
+def test_resuming_with_other_photographs_is_refused(photographs, tasks, quick, cache, tmp_path) -> None:
+    with pytest.raises(Killed):
+        train(photographs, tasks, quick, tmp_path, resume=False, report=KillAfter("student", 1), cache=cache)
+    with pytest.raises(TrainingError, match="is another run") as caught:
+        train(photographs[1:], tasks, quick, tmp_path, resume=True, report=Silence(), cache=cache)
+    assert "photographs" in caught.value.why
+
+
+def test_a_damaged_state_is_refused_with_the_way_out(photographs, tasks, quick, cache, tmp_path) -> None:
+    with pytest.raises(Killed):
+        train(photographs, tasks, quick, tmp_path, resume=False, report=KillAfter("student", 7), cache=cache)
+    state = tmp_path / "state" / "student.safetensors"
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(ArtefactForeign, match="cannot resume from") as caught:
+        train(photographs, tasks, quick, tmp_path, resume=True, report=Silence(), cache=cache)
+    assert str(state) in caught.value.fix
+
+
+def test_a_loss_that_is_no_number_ends_the_training(photographs, tasks, quick, cache, tmp_path) -> None:
+    def spoilt(network: torch.nn.Module, source: str) -> None:
+        next(iter(network.parameters())).data.fill_(float("nan"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.loop.load_backbone_weights", spoilt)
+        with pytest.raises(TrainingError, match="loss of student is nan in epoch 1") as caught:
+            train(photographs, tasks, quick, tmp_path, resume=False, report=Silence(), cache=cache)
+    assert "lower learning rate" in caught.value.fix
+
+
+def without_labels(photographs, task: str, keep=lambda photograph: False):
+    return tuple(
+        photograph if keep(photograph) else replace(photograph, grades=photograph.grades | {task: None})
+        for photograph in photographs
+    )
+
+
+def test_a_task_without_labels_is_refused(photographs, tasks, quick, cache, tmp_path) -> None:
+    blank = without_labels(photographs, "green")
+    with pytest.raises(TrainingError, match="nothing to learn green from") as caught:
+        train(blank, tasks, quick, tmp_path, resume=False, report=Silence(), cache=cache)
+    assert "green_grade" in caught.value.why
+
+
+def test_a_validation_split_without_labels_is_refused(photographs, tasks: TaskSet, quick, cache, tmp_path) -> None:
+    blank = without_labels(photographs, "red", keep=lambda photograph: photograph.split == "train")
+    with pytest.raises(TrainingError, match="nothing to learn red from") as caught:
+        train(blank, tasks, quick, tmp_path, resume=False, report=Silence(), cache=cache)
+    assert "`val`" in caught.value.why
+
+
+def test_an_empty_split_is_refused(photographs, tasks, quick, cache, tmp_path) -> None:
+    none = tuple(photograph for photograph in photographs if photograph.split == "train")
+    with pytest.raises(TrainingError, match="nothing to learn red from"):
+        train(none, tasks, quick, tmp_path, resume=False, report=Silence(), cache=tmp_path / "cache")
+
+
+def test_a_split_of_one_class_is_refused(photographs, tasks, quick, cache, tmp_path) -> None:
+    healthy = without_labels(photographs, "red", keep=lambda photograph: photograph.grades["red"] == 0)
+    with pytest.raises(TrainingError, match="red has one class only in `train`") as caught:
+        train(healthy, tasks, quick, tmp_path, resume=False, report=Silence(), cache=cache)
+    assert "below the referable grade" in caught.value.why
+
+
+def test_photographs_that_cannot_be_read_are_noted_and_left_out(photographs, tasks, quick, tmp_path, diary) -> None:
+    broken = replace(photographs[0], path=Path("nowhere.png"))
+    (checkpoint,) = train(
+        (broken, *photographs[1:]), tasks, replace(quick, epochs=1), tmp_path, resume=False, report=diary
+    )
+    assert checkpoint.manifest.provenance["photographs"] == {"train": 41, "val": 18}
+    assert "nowhere.png" in diary.notes[0]

@@ -1,0 +1,1 @@
+"""The SALL network and how it is trained."""

@@ -1,0 +1,88 @@
+"""The losses of the methods, as pure functions: one value per image, the caller averages over the batch.
+
+Logits are a mapping from task name to raw (N, K) values; labels are (N, tasks) grades in the same task order, -1 where
+the grade is unknown; soft targets are a mapping from task name to (N, K) probabilities.
+"""
+
+from collections.abc import Mapping
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = [
+    "UNKNOWN",
+    "distillation_loss",
+    "hard_loss",
+    "multitask_loss",
+    "paper_loss",
+    "sall_loss",
+    "sall_paper_loss",
+]
+
+UNKNOWN = -1
+
+Logits = Mapping[str, Tensor]
+Soft = Mapping[str, Tensor]
+
+
+def hard_loss(logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Cross-entropy with the label, 0 where it is unknown. No reduction, temperature 1."""
+    return functional.cross_entropy(logits, labels, ignore_index=UNKNOWN, reduction="none")
+
+
+def distillation_loss(
+    logits: Float[Tensor, "N K"], soft: Float[Tensor, "N K"], *, temperature: float
+) -> Float[Tensor, " N"]:
+    """T^2 KL(soft || softmax(logits / T)), summed over grades, no reduction over images.
+
+    T^2 keeps the gradient's size when T changes (Hinton, Vinyals and Dean 2015, arXiv 1503.02531, section 2). `soft`
+    was made with the same temperature.
+    """
+    log_probabilities = functional.log_softmax(logits / temperature, dim=1)
+    divergence = functional.kl_div(log_probabilities, soft, reduction="none").sum(dim=1)
+    return temperature**2 * divergence
+
+
+def paper_loss(
+    logits: Float[Tensor, "N K"], target: Float[Tensor, "N K"], *, temperature: float
+) -> Float[Tensor, " N"]:
+    """CE(target, softmax(logits / T)), no reduction: Ju et al. 2021 as in their release, for hard and soft alike."""
+    return -(target * functional.log_softmax(logits / temperature, dim=1)).sum(dim=1)
+
+
+def multitask_loss(logits: Logits, labels: Int64[Tensor, "N tasks"]) -> Float[Tensor, " N"]:
+    """Cross-entropy summed over the tasks that an image is labelled for; the others are masked."""
+    losses = [hard_loss(z, labels[:, k]) for k, z in enumerate(logits.values())]
+    return sum(losses[1:], start=losses[0])
+
+
+def sall_loss(
+    logits: Logits, labels: Int64[Tensor, "N tasks"], soft: Soft, *, soft_weight: float, temperature: float
+) -> Float[Tensor, " N"]:
+    """Cross-entropy for labelled tasks plus `soft_weight` times distillation for unlabelled ones, summed over tasks.
+
+    The general form of the method (inferred from the abstract and the release, which fix the targets). An image that is
+    labelled for every task, such as one that is normal for all, keeps its one-hot labels alone.
+    """
+    loss = multitask_loss(logits, labels)
+    for k, (name, z) in enumerate(logits.items()):
+        missing = labels[:, k] == UNKNOWN
+        loss = loss + soft_weight * missing * distillation_loss(z, soft[name], temperature=temperature)
+    return loss
+
+
+def sall_paper_loss(
+    logits: Logits, labels: Int64[Tensor, "N tasks"], soft: Soft, *, temperature: float
+) -> Float[Tensor, " N"]:
+    """Plain sum over heads of `paper_loss` with one-hot targets where labelled, soft targets elsewhere.
+
+    The release divides every head by T inside the model, in training and at inference; here the checkpoint's
+    temperature, fitted on raw logits, takes that factor in.
+    """
+    losses = []
+    for k, (name, z) in enumerate(logits.items()):
+        known = labels[:, k] != UNKNOWN
+        one_hot = functional.one_hot(labels[:, k].clamp_min(0), z.shape[1]).to(z.dtype)
+        losses.append(paper_loss(z, one_hot.where(known[:, None], soft[name]), temperature=temperature))
+    return sum(losses[1:], start=losses[0])

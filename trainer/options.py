@@ -1,0 +1,106 @@
+"""What a training run can be told, with defaults that were measured on real photographs."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from sall_edge.errors import TrainingError
+from sall_edge.spec import ImageSpec, Method
+from trainer.augment import Augmentation
+
+__all__ = ["Arithmetic", "TrainingOptions"]
+
+
+class Arithmetic(str, Enum):
+    """What convolutions compute in while training; weights and losses are float32 in both.
+
+    Attributes:
+        FLOAT32: Everywhere the same, and the default.
+        BFLOAT16: Faster where the processor multiplies bfloat16 in hardware, much slower elsewhere.
+    """
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions:
+    """Everything that decides the result, besides the photographs.
+
+    Attributes:
+        method: `single` is one network per task, `multitask` one network with missing labels masked; `sall-paper` and
+            `sall` fill missing labels with teachers' soft ones: CE(t, softmax(z / T)) for all targets, as released, or
+            cross-entropy where labelled and weighted distillation where not.
+        backbone: timm name.
+        weights: `imagenet`, `none`, or a file.
+        image: The preparation.
+        epochs: At most so many passes, each over as many photographs as the training split has.
+        batch_size: Photographs a step.
+        learning_rate: Peak of AdamW's rate; a tenth of the steps warm up, then it falls as a cosine.
+        weight_decay: AdamW's, on weights of two and more dimensions.
+        average_decay: Of the running average of the weights that is kept as the result; 0 keeps the last weights.
+        dropout: Before every head.
+        frozen_groups: Groups of early backbone layers that keep their weights, see `SallNetwork.freeze`.
+        seed: Decides every random draw.
+        patience: Epochs without a better validation score before a stage ends.
+        soft_weight: lambda of `sall`: weight of the teachers' labels.
+        soft_temperature: T of the soft labels.
+        wanted_sensitivity: The operating point reaches it on the validation split.
+        augmentation: Limits of the random changes.
+        arithmetic: Of the convolutions while training.
+
+    Raises:
+        TrainingError: A value is outside its range.
+    """
+
+    method: Method = Method.SALL
+    backbone: str = "tf_efficientnet_lite0"
+    weights: str = "imagenet"
+    image: ImageSpec = field(default_factory=ImageSpec)
+    epochs: int = 12
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    average_decay: float = 0.99
+    dropout: float = 0.5
+    frozen_groups: int = 0
+    seed: int = 0
+    patience: int = 6
+    soft_weight: float = 1.0
+    soft_temperature: float = 3.0
+    wanted_sensitivity: float = 0.9
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    arithmetic: Arithmetic = Arithmetic.FLOAT32
+
+    def __post_init__(self) -> None:
+        rules = {
+            "epochs": (self.epochs >= 1, "at least 1", "12"),
+            "batch_size": (self.batch_size >= 2, "at least 2, or batch normalisation has nothing to normalise", "32"),
+            "learning_rate": (0 < self.learning_rate < 1, "between 0 and 1", "1e-3"),
+            "weight_decay": (0 <= self.weight_decay < 1, "from 0 to below 1", "0.02"),
+            "average_decay": (0 <= self.average_decay < 1, "from 0 to below 1", "0.99"),
+            "dropout": (0 <= self.dropout < 1, "from 0 to below 1", "0.5"),
+            "frozen_groups": (
+                self.frozen_groups == 0 or (self.frozen_groups > 0 and self.weights != "none"),
+                "at least 0, and 0 without weights: random layers must learn",
+                "0",
+            ),
+            "seed": (self.seed >= 0, "at least 0", "0"),
+            "patience": (self.patience >= 1, "at least 1", "6"),
+            "soft_weight": (self.soft_weight >= 0, "at least 0", "1"),
+            "soft_temperature": (self.soft_temperature > 0, "above 0", "3"),
+            "wanted_sensitivity": (0 < self.wanted_sensitivity <= 1, "above 0 and at most 1", "0.9"),
+        }
+        for name, (is_legal, rule, example) in rules.items():
+            if not is_legal:
+                raise TrainingError(f"{name} is {getattr(self, name)}", f"it is {rule}", f"give {name} {example}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for provenance and for comparing runs."""
+        content: dict[str, Any] = {
+            item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "augmentation"
+        }
+        content |= {"method": self.method.value, "arithmetic": self.arithmetic.value}
+        content |= {"image": self.image.model_dump(mode="json"), "augmentation": dataclasses.asdict(self.augmentation)}
+        return content

@@ -1,0 +1,215 @@
+"""Photographs to a checkpoint: teachers, targets, student; or one of the baselines that it is compared with."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from torch import Tensor
+
+from sall_edge.artifacts import Checkpoint, file_being_written, open_checkpoint
+from sall_edge.errors import TrainingError
+from sall_edge.fundus.labels import LabelledPhotograph, in_split
+from sall_edge.spec import Method, Task, TaskSet
+from trainer.checkpoint import save_checkpoint
+from trainer.data import Squares, prepared_squares
+from trainer.distill import read_targets, soft_labels, write_targets
+from trainer.evaluate import BATCH_SIZE, logits_of
+from trainer.loop import Loss, Stage, fit
+from trainer.losses import UNKNOWN, multitask_loss, sall_loss, sall_paper_loss
+from trainer.options import TrainingOptions
+from trainer.progress import Progress
+from trainer.reliability import fitted_temperature, operating_point, softmax
+from trainer.state import State
+
+__all__ = ["TrainingOptions", "train"]
+
+
+def train(
+    photographs: Sequence[LabelledPhotograph],
+    tasks: TaskSet,
+    options: TrainingOptions,
+    run: Path,
+    *,
+    resume: bool,
+    report: Progress,
+    cache: Path | None = None,
+) -> tuple[Checkpoint, ...]:
+    """The checkpoints of a run: `run/checkpoint`; for `single`, `run/checkpoint-TASK` for each task in order.
+
+    Besides them the folder holds `teachers/TASK`, `targets.safetensors`, `options.json`, `history.json`,
+    `tensorboard/` and, while a stage is under way, `state/`. A run that was killed goes on with `resume` and gives the
+    same weights to the bit on the same machine with the same number of threads; finished stages are reused.
+
+    Args:
+        photographs: Those of the splits `train` and `val` are used. Unusable ones are noted and left out.
+        tasks: What the network grades.
+        options: Everything else that decides the result.
+        run: A folder of its own.
+        resume: Whether `run` may hold an earlier part of the same run.
+        report: Told what is going on.
+        cache: Folder of the prepared squares; `run/cache` unless given, so that several runs can share one.
+
+    Raises:
+        TrainingError: Labels or options that cannot give a network, a run that is there already or is another one,
+            a loss that is not a number.
+        ArtefactError: A file of an earlier part is damaged or another run's.
+        OutputError: `run` cannot be written.
+    """
+    _claim(run, options, tasks, photographs, resume=resume)
+    squares: dict[str, Squares] = {}
+    for split in ("train", "val"):
+        chosen = in_split(photographs, split)
+        folder = (cache or run / "cache") / split
+        squares[split], _ = prepared_squares(chosen, tasks.tasks, options.image, folder, progress=report)
+    for task in tasks.tasks:
+        _check_labels(task, squares)
+    builder = _Builder(squares["train"], squares["val"], options, run, report)
+    if options.method is Method.SINGLE:
+        return tuple(
+            builder.checkpoint(f"single-{task.name}", (task,), run / f"checkpoint-{task.name}") for task in tasks.tasks
+        )
+    if options.method is Method.MULTITASK:
+        return (builder.checkpoint("student", tasks.tasks, run / "checkpoint"),)
+    teachers = {t.name: builder.checkpoint(f"teacher-{t.name}", (t,), run / "teachers" / t.name) for t in tasks.tasks}
+    return (builder.student(tasks.tasks, teachers),)
+
+
+class _Builder:
+    """Turns stages into checkpoints, unless they are there already."""
+
+    def __init__(
+        self, train: Squares, validation: Squares, options: TrainingOptions, run: Path, progress: Progress
+    ) -> None:
+        self.train, self.validation = train, validation
+        self.options, self.run, self.progress = options, run, progress
+
+    def checkpoint(
+        self,
+        name: str,
+        tasks: tuple[Task, ...],
+        folder: Path,
+        *,
+        loss: Loss = lambda logits, labels, soft: multitask_loss(logits, labels),
+        soft: Mapping[str, Tensor] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Checkpoint:
+        """A finished stage: trained, its temperatures and operating points fitted on the validation split."""
+        if (folder / "signature").is_file():
+            return open_checkpoint(folder)
+        stage = Stage(
+            name=name,
+            train=self.train.for_tasks(tasks),
+            validation=self.validation.for_tasks(tasks),
+            loss=loss,
+            soft=soft or {},
+        )
+        state = fit(stage, self.options, self.run, progress=self.progress)
+        checkpoint = self._written(state, stage, folder, dict(provenance or {}))
+        _write_history(self.run / "history.json", name, state)
+        (self.run / "state" / f"{name}.safetensors").unlink(missing_ok=True)
+        return checkpoint
+
+    def student(self, tasks: tuple[Task, ...], teachers: Mapping[str, Checkpoint]) -> Checkpoint:
+        """The network that learns every task from labels and from the teachers."""
+        path, shown = self.run / "targets.safetensors", self.train.for_tasks(tasks)
+        if not path.exists():
+            write_targets(path, teachers, shown, progress=self.progress)
+        soft = soft_labels(read_targets(path, teachers, shown), self.options.soft_temperature)
+        provenance = {"teachers": {name: teacher.sha256 for name, teacher in teachers.items()}}
+        loss = _student_loss(self.options)
+        return self.checkpoint("student", tasks, self.run / "checkpoint", loss=loss, soft=soft, provenance=provenance)
+
+    def _written(self, state: State, stage: Stage, folder: Path, provenance: dict[str, Any]) -> Checkpoint:
+        network = state.finished_network()
+        logits = logits_of(network, stage.validation.batches(BATCH_SIZE))
+        temperatures, points = {}, {}
+        for k, task in enumerate(stage.validation.tasks):
+            known = np.flatnonzero(stage.validation.labels[:, k] != UNKNOWN)
+            z, grades = logits[task.name][known], stage.validation.labels[known, k]
+            temperatures[task.name] = fitted_temperature(z, grades)
+            probs = softmax(z, temperatures[task.name])
+            points[task.name] = operating_point(task, grades, probs, self.options.wanted_sensitivity)
+        provenance |= {
+            "stage": stage.name,
+            "options": self.options.to_json(),
+            "versions": {"torch": torch.__version__, "timm": timm.__version__},
+            "photographs": {"train": len(stage.train), "val": len(stage.validation)},
+            "validation": state.history[state.best_epoch],
+        }
+        return save_checkpoint(
+            folder,
+            network,
+            image=self.options.image,
+            tasks=stage.train.tasks,
+            operating_points=points,
+            temperatures=temperatures,
+            provenance=provenance,
+        )
+
+
+def _student_loss(options: TrainingOptions) -> Loss:
+    if options.method is Method.SALL_PAPER:
+        return partial(sall_paper_loss, temperature=options.soft_temperature)
+    return partial(sall_loss, soft_weight=options.soft_weight, temperature=options.soft_temperature)
+
+
+def _claim(
+    run: Path, options: TrainingOptions, tasks: TaskSet, photographs: Sequence[LabelledPhotograph], *, resume: bool
+) -> None:
+    """Writes what this run is, or refuses a folder that is another run's."""
+    path = run / "options.json"
+    wanted = {
+        "options": options.to_json(),
+        "tasks": tasks.model_dump(mode="json"),
+        "photographs": [[str(p.path), p.split, *p.grades.values()] for p in photographs if p.split in ("train", "val")],
+    }
+    if not path.exists():
+        with file_being_written(path) as temporary:
+            temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+        return
+    if not resume:
+        fix = "add --resume to go on with it, or choose another folder"
+        raise TrainingError(f"{run} holds a run already", "it would be overwritten", fix)
+    try:
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as cause:
+        raise TrainingError(f"cannot read {path}", str(cause), "start in another folder") from cause
+    if differing := _differing(recorded, wanted):
+        fix = "resume with the options that it began with, or choose another folder"
+        raise TrainingError(f"{run} is another run", f"it began with other {', '.join(differing)}", fix)
+
+
+def _differing(recorded: Any, wanted: dict[str, Any]) -> list[str]:
+    """Names of what is not as it was, options one by one."""
+    recorded = recorded if isinstance(recorded, dict) else {}
+    names = [name for name in ("tasks", "photographs") if recorded.get(name) != wanted[name]]
+    before = recorded.get("options", {})
+    return [name for name, value in wanted["options"].items() if before.get(name) != value] + names
+
+
+def _check_labels(task: Task, squares: Mapping[str, Squares]) -> None:
+    """Refuses what would train without a word and mean nothing."""
+    for split, part in squares.items():
+        column = part.labels[:, [t.name for t in part.tasks].index(task.name)]
+        grades = column[column != UNKNOWN]
+        if len(grades) == 0:
+            why = f"no photograph of the split `{split}` that can be used has a grade in column `{task.column}`"
+            raise TrainingError(f"nothing to learn {task.name} from", why, "add labels, or drop the task")
+        sides = {bool(grade >= task.referable_from) for grade in grades}
+        if len(sides) < 2:
+            kind = "referable" if True in sides else "below the referable grade"
+            why = f"its {len(grades)} photographs are all {kind} ({task.referable_from} and more)"
+            fix = f"add photographs of the other kind to `{split}`, by patient"
+            raise TrainingError(f"{task.name} has one class only in `{split}`", why, fix)
+
+
+def _write_history(path: Path, stage: str, state: State) -> None:
+    history = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    history[stage] = state.history
+    with file_being_written(path) as temporary:
+        temporary.write_text(json.dumps(history, indent=1), encoding="utf-8")
