@@ -1,0 +1,65 @@
+"""`sall-edge calibrate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sall_edge.cli.arguments import Labels, Output, Split
+from sall_edge.spec import RangeMethod
+
+if TYPE_CHECKING:
+    from sall_edge.artifacts import OnnxModel, QdqModel
+
+__all__ = ["calibrate", "quantize_model"]
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="FP32 graph that export wrote.")],
+    labels: Labels,
+    output: Output,
+    split: Split = "train",
+    count: Annotated[int, typer.Option(min=8, help="Photographs, chosen by grade and source.")] = 512,
+    method: Annotated[RangeMethod, typer.Option(help="How a range is read from a histogram.")] = RangeMethod.PERCENTILE,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Measures ranges on photographs and writes the INT8 (Q/DQ) graph that every target takes."""
+    from calibration.graphs import open_onnx_model
+
+    qdq = quantize_model(open_onnx_model(model), labels, output, split=split, count=count, method=method, seed=seed)
+    typer.echo(f"{qdq.path}  sha256 {qdq.sha256}")
+
+
+def quantize_model(
+    model: "OnnxModel",
+    labels: list[Path],
+    output: Path,
+    *,
+    split: str,
+    count: int,
+    method: RangeMethod,
+    seed: int,
+) -> "QdqModel":
+    """The Q/DQ graph of a model, ranges beside it; unreadable photographs are named and left out."""
+    import numpy as np
+
+    from calibration.quantize import quantize
+    from calibration.ranges import measure_ranges, save_ranges
+    from calibration.sample import choose
+    from sall_edge.bench.measure import prepare_set
+    from sall_edge.cli.progress import ProgressBar
+    from sall_edge.fundus.labels import in_split, read_labels
+    from sall_edge.spec import TaskSet
+
+    tasks = TaskSet(tasks=model.manifest.tasks)
+    photographs = in_split(read_labels(labels, tasks), split)
+    chosen = choose(photographs, tasks.tasks, count, rng=np.random.default_rng(seed))
+    with ProgressBar() as progress:
+        progress.stage("preparing", len(chosen))
+        prepared = prepare_set(chosen, model.manifest.image, advance=progress.advance)
+        for path, what in prepared.failures:
+            progress.note(f"left out: {path}: {what}")
+        progress.stage("measuring ranges", len(prepared.squares))
+        ranges = measure_ranges(model, prepared.squares, method=method, advance=progress.advance)
+    save_ranges(ranges, output.with_suffix(".ranges.json"))
+    return quantize(model, ranges, output)

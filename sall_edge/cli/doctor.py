@@ -1,0 +1,24 @@
+"""`sall-edge doctor`."""
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from sall_edge.cli.arguments import Json
+
+__all__ = ["doctor"]
+
+
+def doctor(as_json: Json = False) -> None:
+    """What this machine can build and run, and the remedy for what it cannot."""
+    from sall_edge.runtime.machine import checks
+
+    found = checks()
+    if as_json:
+        typer.echo(json.dumps({"checks": [asdict(check) for check in found]}, indent=2))
+        return
+    for check in found:
+        typer.echo(f"{'ok  ' if check.ok else 'no  '} {check.name:24s} {check.detail}")
+        if not check.ok and check.fix:
+            typer.echo(f"     fix: {check.fix}")

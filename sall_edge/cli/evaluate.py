@@ -1,0 +1,69 @@
+"""`sall-edge evaluate`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sall_edge.artifacts import open_checkpoint, open_engine
+from sall_edge.cli.arguments import Json, Labels, Split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sall_edge.bench.accuracy import TaskAccuracy
+    from sall_edge.spec import Task
+
+__all__ = ["accuracy_table", "evaluate"]
+
+
+def evaluate(
+    source: Annotated[Path, typer.Argument(metavar="CHECKPOINT|ENGINE", help="Folder of train or of build.")],
+    labels: Labels,
+    split: Split = "test",
+    as_json: Json = False,
+) -> None:
+    """Accuracy, kappa, AUC, sensitivity, specificity and ECE, with 95 % intervals by patient."""
+    from sall_edge.bench.measure import measure_accuracy, predict_all, prepare_set
+    from sall_edge.cli.progress import ProgressBar
+    from sall_edge.fundus.labels import in_split, read_labels
+    from sall_edge.spec import TaskSet
+
+    is_checkpoint = (source / "weights.safetensors").is_file()
+    manifest = open_checkpoint(source).manifest if is_checkpoint else open_engine(source).manifest
+    photographs = in_split(read_labels(labels, TaskSet(tasks=manifest.tasks)), split)
+    with ProgressBar() as progress:
+        progress.stage("preparing", len(photographs))
+        prepared = prepare_set(photographs, manifest.image, advance=progress.advance)
+        for path, what in prepared.failures:
+            progress.note(f"left out: {path}: {what}")
+        progress.stage("grading", len(prepared.squares))
+        if is_checkpoint:
+            from trainer.evaluate import predict_checkpoint
+
+            probs = predict_checkpoint(open_checkpoint(source), prepared.squares)
+        else:
+            from sall_edge.runtime.session import open_session
+
+            with open_session(open_engine(source)) as session:
+                probs = predict_all(session, prepared.squares, advance=progress.advance)
+    accuracy = measure_accuracy(prepared.photographs, manifest.tasks, probs, manifest.operating_points)
+    if as_json:
+        typer.echo(json.dumps({name: report.model_dump(mode="json") for name, report in accuracy.items()}, indent=2))
+    else:
+        typer.echo(accuracy_table(accuracy, manifest.tasks))
+
+
+def accuracy_table(accuracy: "dict[str, TaskAccuracy]", tasks: "Sequence[Task]") -> str:
+    """The accuracy object as lines for people."""
+    lines = []
+    for task in (task for task in tasks if task.name in accuracy):
+        report = accuracy[task.name]
+        lines.append(f"{task.title}, n = {report.n}")
+        for name in ("referable_auc", "quadratic_weighted_kappa", "accuracy", "sensitivity", "specificity", "ece"):
+            value = getattr(report, name)
+            low, high = report.interval.get(name, (None, None))
+            interval = "" if low is None else f"  [{low:.3f}, {high:.3f}]"
+            lines.append(f"  {name:26s}{'undefined' if value is None else f'{value:.3f}'}{interval}")
+    return "\n".join(lines)

@@ -1,0 +1,106 @@
+"""Where the network saw a reason for referral, drawn over the photograph for a clinician."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sall_edge.artifacts import file_being_written
+from sall_edge.errors import OutputError
+from sall_edge.runtime.session import Prediction
+from sall_edge.screening.verdict import Examined, ScreenedPhotograph, TaskVerdict
+from sall_edge.spec import Task
+
+__all__ = ["draw_overlay", "overlay_path", "write_overlay"]
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+
+PANEL_PX = 448
+TITLE_PX = 56
+LEGEND_PX = 40
+FULL_SCALE = 10.0
+"""Evidence (in logits) at full colour: one scale for all photographs, so that both eyes compare."""
+OPACITY = 0.6
+WHITE = (255, 255, 255)
+GREY = (150, 150, 150)
+
+
+def draw_overlay(square: U8, prediction: Prediction, verdicts: dict[str, TaskVerdict], tasks: tuple[Task, ...]) -> U8:
+    """The photograph and, per task, the same photograph under its map of evidence, side by side.
+
+    Args:
+        square: (side, side, 3) uint8 RGB, the prepared square.
+        prediction: Its activation maps: the referable grades' evidence less the others', in logits.
+        verdicts: What was decided, by task name.
+        tasks: The order of the panels.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    panels = [_panel(_enlarge(square), "Photograph", "as the network saw it")]
+    for task in tasks:
+        verdict = verdicts[task.name]
+        decision = "REFERABLE" if verdict.referable else "not referable"
+        probability = task.referable_probability(verdict.probs)
+        caption = f"{decision} (P = {probability:.2f})  grade {verdict.grade}: {task.grades[verdict.grade]}"
+        panels.append(_panel(_heat(_enlarge(square), prediction.cams[task.name]), task.title, caption))
+    sheet = np.concatenate(panels, axis=1)
+    return np.concatenate([sheet, _legend(sheet.shape[1])], axis=0)
+
+
+def overlay_path(folder: Path, result: ScreenedPhotograph) -> Path:
+    """Where the overlay of a photograph goes; equal names from two folders stay apart by their hashes."""
+    return folder / f"{Path(result.photo).stem}-{(result.sha256 or '')[:8]}.png"
+
+
+def write_overlay(examined: Examined, tasks: tuple[Task, ...], path: Path) -> None:
+    """Writes the overlay of a graded photograph as PNG, whole or not at all.
+
+    Raises:
+        OutputError: The place cannot be written.
+        ValueError: The photograph was not graded.
+    """
+    if examined.square is None or examined.prediction is None:
+        raise ValueError(f"{examined.result.photo} was not graded: an overlay needs a prediction")
+    picture = draw_overlay(examined.square, examined.prediction, examined.result.tasks, tasks)
+    with file_being_written(path) as temporary:
+        if not cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1])):
+            raise OutputError(f"cannot write {path}", "the PNG encoder failed", "check the free space")
+
+
+def _enlarge(square: U8) -> U8:
+    return np.asarray(cv2.resize(square, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def _heat(photograph: U8, cam: F32) -> U8:
+    smooth = cv2.resize(cam, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_CUBIC)
+    evidence = np.clip(smooth / FULL_SCALE, 0, 1) * (photograph.max(axis=2) > 0)
+    alpha = (OPACITY * evidence)[..., None]
+    return np.asarray(photograph * (1 - alpha) + _colours(evidence) * alpha, dtype=np.uint8)
+
+
+def _colours(evidence: npt.NDArray[np.floating]) -> U8:
+    levels = (evidence * 255).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), dtype=np.uint8)[..., ::-1]
+
+
+def _panel(picture: U8, title: str, caption: str) -> U8:
+    header = np.zeros((TITLE_PX, PANEL_PX, 3), np.uint8)
+    _text(header, title, (8, 22), WHITE)
+    _text(header, caption, (8, 44), GREY)
+    return np.concatenate([header, picture], axis=0)
+
+
+def _legend(width: int) -> U8:
+    legend = np.zeros((LEGEND_PX, width, 3), np.uint8)
+    bar = _colours(np.tile(np.linspace(0, 1, 160), (12, 1)))
+    legend[14:26, 110:270] = bar
+    _text(legend, "no evidence", (8, 25), GREY)
+    _text(legend, "strong evidence for referral   |   research use only, no diagnosis", (280, 25), GREY)
+    return legend
+
+
+def _text(picture: U8, text: str, origin: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    cv2.putText(picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
