@@ -4,12 +4,13 @@ Exact zeros are left out: every scale represents them without an error, and afte
 """
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BINS", "Histogram", "RangeMethod", "amax_from_histogram"]
+from sall_edge.spec import RangeMethod
+
+__all__ = ["BINS", "Histogram", "amax_from_histogram"]
 
 BINS = 2048
 LEVELS = 127
@@ -20,19 +21,6 @@ _CANDIDATES = 256
 _ENTROPY_STRIDE = 8
 
 Float64s = NDArray[np.float64]
-
-
-class RangeMethod(str, Enum):
-    """How a range follows from a histogram.
-
-    MINMAX takes the largest magnitude, PERCENTILE cuts the rarest 0.01 %, ENTROPY loses the least information
-    (Kullback-Leibler divergence, Migacz 2017), MSE has the least mean squared rounding and clipping error.
-    """
-
-    MINMAX = "minmax"
-    PERCENTILE = "percentile"
-    ENTROPY = "entropy"
-    MSE = "mse"
 
 
 @dataclass(slots=True)

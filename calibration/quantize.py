@@ -1,10 +1,11 @@
 """FP32 graph + ranges -> the same graph with explicit Q/DQ, as every backend takes it.
 
 Weights are stored as int8 with a DequantizeLinear, one scale per output channel (axis 0); activations get one shared
-QuantizeLinear/DequantizeLinear pair per tensor with a 0-d scale; zero points are 0; biases stay float.
+QuantizeLinear/DequantizeLinear pair per tensor with a 0-d scale; zero points are 0; biases stay float. Before that,
+ReLU6 maps move around zero (`recentre`); after it, weights and biases are refined on calibration squares (`refine`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +19,37 @@ from calibration.histograms import LEVELS
 from calibration.lint import check
 from calibration.placement import Placement, place
 from calibration.ranges import Ranges, check_ranges
+from calibration.recentre import drop_unread, recentred
+from calibration.refine import refined, refinement_count
 from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
 from sall_edge.errors import CalibrationError
 from sall_edge.spec import Precision
 
-__all__ = ["quantize", "quantized_weights", "with_qdq"]
+__all__ = ["layer_count", "quantize", "quantized_weights", "with_qdq"]
 
 _SMALLEST_SCALE = np.float32(2.0**-20)
 """A channel of zeros still needs a scale above zero, one that FP16 can hold."""
 
 
-def quantize(model: OnnxModel, ranges: Ranges, path: Path, *, keep_float: Iterable[str] = ()) -> QdqModel:
+def quantize(
+    model: OnnxModel,
+    ranges: Ranges,
+    path: Path,
+    *,
+    squares: NDArray[np.uint8] | None = None,
+    keep_float: Iterable[str] = (),
+    advance: Callable[[], None] = lambda: None,
+) -> QdqModel:
     """The graph with INT8 convolutions, linted, written to a file.
 
     Args:
         model: The FP32 graph.
         ranges: Measured on that graph.
         path: The Q/DQ graph's file.
+        squares: (N, side, side, 3) uint8 calibration squares; with them weights and biases are refined (`refine`),
+            on the first `refinement_count` of them. Without, weights are rounded to nearest.
         keep_float: Names of layers that stay float; they are recorded in the manifest's provenance.
+        advance: Called after every INT8 layer that is refined, `layer_count` times.
 
     Raises:
         CalibrationError: The ranges belong to another graph, `keep_float` names no layer, or the result does not lint.
@@ -43,7 +57,13 @@ def quantize(model: OnnxModel, ranges: Ranges, path: Path, *, keep_float: Iterab
     """
     check_ranges(ranges, model)
     kept = sorted(set(keep_float))
-    proto = with_qdq(load_proto(model), ranges.amax, keep_float=kept)
+    exact = recentred(load_proto(model))
+    proto = with_qdq(exact, ranges.amax, keep_float=kept)
+    refined_on = 0
+    if squares is not None:
+        used = squares[: refinement_count(model.manifest.image.side_px)]
+        refined_on = len(used)
+        proto = refined(exact, proto, used, advance=advance)
     check(proto, keep_float=kept)
     provenance = {
         "ranges": {
@@ -52,6 +72,7 @@ def quantize(model: OnnxModel, ranges: Ranges, path: Path, *, keep_float: Iterab
             "images_sha256": ranges.images_sha256,
             **ranges.provenance,
         },
+        "refined_on": refined_on,
         "keep_float": kept,
         "onnx": onnx.__version__,
     }
@@ -66,6 +87,11 @@ def quantize(model: OnnxModel, ranges: Ranges, path: Path, *, keep_float: Iterab
     )
     write_graph(proto, manifest, path)
     return open_qdq_model(path)
+
+
+def layer_count(model: OnnxModel) -> int:
+    """How many layers of a graph become INT8."""
+    return len(place(load_proto(model).graph).layers)
 
 
 def with_qdq(proto: onnx.ModelProto, amax: dict[str, float], *, keep_float: Iterable[str] = ()) -> onnx.ModelProto:
@@ -146,10 +172,7 @@ def _quantize_weights(graph: onnx.GraphProto, placement: Placement) -> None:
         nodes.extend(before.get(node.name, ()))
         nodes.append(node)
     _replace_nodes(graph, nodes)
-    read = {name for node in graph.node for name in node.input}
-    kept = [initializer for initializer in graph.initializer if initializer.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    drop_unread(graph)
 
 
 def quantized_weights(

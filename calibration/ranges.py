@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from calibration.graphs import load_proto
-from calibration.histograms import Histogram, RangeMethod, amax_from_histogram
+from calibration.histograms import Histogram, amax_from_histogram
 from calibration.placement import place
+from calibration.recentre import recentred
 from sall_edge.artifacts import OnnxModel, file_being_written
 from sall_edge.errors import ArtefactForeign, ArtefactMissing, CalibrationError
-from sall_edge.spec import ImageSpec, Spec
+from sall_edge.spec import ImageSpec, RangeMethod, Spec
 
 __all__ = [
     "DEFAULT_METHOD",
     "FEWEST_IMAGES",
     "Measurement",
-    "RangeMethod",
     "Ranges",
     "check_ranges",
     "load_ranges",
@@ -109,7 +109,7 @@ def measure(
     Raises:
         CalibrationError: See `measure_ranges`.
     """
-    proto = load_proto(model)
+    proto = recentred(load_proto(model))
     tensors = list(place(proto.graph).activations)
     session = _session_with_outputs(proto, tensors)
     histograms = {tensor: Histogram() for tensor in tensors}

@@ -15,13 +15,13 @@ __all__ = ["calibrate", "quantize_model"]
 
 
 def calibrate(
-    model: Annotated[Path, typer.Argument(help="FP32 graph that export wrote.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="FP32 graph that export wrote.")],
     labels: Labels,
     output: Output,
     split: Split = "train",
     count: Annotated[int, typer.Option(min=8, help="Photographs, chosen by grade and source.")] = 512,
-    method: Annotated[RangeMethod, typer.Option(help="How a range is read from a histogram.")] = RangeMethod.PERCENTILE,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    method: Annotated[RangeMethod, typer.Option(help="How a range is read from a histogram.")] = RangeMethod.MSE,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the photographs.")] = 0,
 ) -> None:
     """Measures ranges on photographs and writes the INT8 (Q/DQ) graph that every target takes."""
     from calibration.graphs import open_onnx_model
@@ -43,7 +43,7 @@ def quantize_model(
     """The Q/DQ graph of a model, ranges beside it; unreadable photographs are named and left out."""
     import numpy as np
 
-    from calibration.quantize import quantize
+    from calibration.quantize import layer_count, quantize
     from calibration.ranges import measure_ranges, save_ranges
     from calibration.sample import choose
     from sall_edge.bench.measure import prepare_set
@@ -61,5 +61,6 @@ def quantize_model(
             progress.note(f"left out: {path}: {what}")
         progress.stage("measuring ranges", len(prepared.squares))
         ranges = measure_ranges(model, prepared.squares, method=method, advance=progress.advance)
-    save_ranges(ranges, output.with_suffix(".ranges.json"))
-    return quantize(model, ranges, output)
+        save_ranges(ranges, output.with_suffix(".ranges.json"))
+        progress.stage("refining layers", layer_count(model))
+        return quantize(model, ranges, output, squares=prepared.squares, advance=progress.advance)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from calibration.histograms import BINS, LEVELS, PERCENTILE, Histogram, RangeMethod, amax_from_histogram
+from calibration.histograms import BINS, LEVELS, PERCENTILE, Histogram, amax_from_histogram
+from sall_edge.spec import RangeMethod
 
 
 def _histogram(*parts: np.ndarray) -> Histogram:

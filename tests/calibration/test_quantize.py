@@ -13,10 +13,10 @@ from onnx import numpy_helper
 
 from calibration.graphs import load_proto, open_onnx_model, write_graph
 from calibration.quantize import quantize, quantized_weights, with_qdq
-from calibration.ranges import RangeMethod, measure_ranges
+from calibration.ranges import measure_ranges
 from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
 from sall_edge.errors import CalibrationError
-from sall_edge.spec import Precision
+from sall_edge.spec import Precision, RangeMethod
 
 Squares = Callable[[int], list[NDArray[np.uint8]]]
 

@@ -1,0 +1,173 @@
+"""A Q/DQ graph brought closer to its FP32 graph on calibration photographs, layer by layer.
+
+Both graphs are walked together, one node after the other. At every INT8 convolution the weights are rounded again for
+the inputs that the layer really gets (`rounding`), and its bias takes back what is left of the mean shift (bias
+correction, Nagel et al. 2019). Layers further down then see inputs that are already corrected. Nothing but weights and
+biases changes, so the graph is as fast as before.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from calibration.rounding import rounded_weights
+
+__all__ = ["refined", "refinement_count"]
+
+Array = NDArray[np.generic]
+
+MOST_IMAGES = 64
+PIXELS_AT_ONCE = MOST_IMAGES * 224 * 224
+"""The walk holds a whole layer's maps of all images: about 1 GB at this size."""
+
+POSITIONS = 128
+"""Windows per image that a layer's moments are taken from; neighbours say nearly the same."""
+
+
+def refinement_count(side_px: int) -> int:
+    """How many squares of this side the walk takes at once."""
+    return max(8, min(MOST_IMAGES, PIXELS_AT_ONCE // side_px**2))
+
+
+def refined(
+    proto: onnx.ModelProto,
+    quantized: onnx.ModelProto,
+    squares: NDArray[np.uint8],
+    *,
+    advance: Callable[[], None] = lambda: None,
+) -> onnx.ModelProto:
+    """A copy of the Q/DQ graph with better weights and biases.
+
+    Args:
+        proto: The FP32 graph.
+        quantized: `with_qdq` of it.
+        squares: (N, side, side, 3) uint8 calibration squares, see `refinement_count`.
+        advance: Called after every INT8 convolution.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(quantized)
+    walk = _Walk(proto, result, squares)
+    for node in result.graph.node:
+        if walk.step(node):
+            advance()
+    walk.store()
+    return result
+
+
+class _Walk:
+    """The values of both graphs at the point that the walk has reached."""
+
+    def __init__(self, proto: onnx.ModelProto, quantized: onnx.ModelProto, squares: NDArray[np.uint8]) -> None:
+        self.float_nodes = {node.name: node for node in proto.graph.node}
+        self.graph = quantized.graph
+        self.opsets = list(quantized.opset_import)
+        self.constants = {i.name: numpy_helper.to_array(i) for i in quantized.graph.initializer}
+        self.floats: dict[str, Array] = {i.name: numpy_helper.to_array(i) for i in proto.graph.initializer}
+        self.floats["image"] = squares
+        self.values: dict[str, Array] = {"image": squares}
+        self.changed: dict[str, Array] = {}
+        self.makers = {name: node for node in quantized.graph.node for name in node.output}
+        self.readers = Counter(name for node in quantized.graph.node for name in node.input)
+        self.float_readers = Counter(name for node in proto.graph.node for name in node.input)
+        self.rng = np.random.default_rng(0)
+
+    def step(self, node: onnx.NodeProto) -> bool:
+        """Computes a node in both graphs, an INT8 convolution with refined weights and bias; whether it was one."""
+        original = self.float_nodes.get(node.name)
+        if original is not None:
+            self._run(original, self.floats)
+        weight = self.makers.get(node.input[1]) if node.op_type == "Conv" else None
+        if weight is None or weight.op_type != "DequantizeLinear":
+            self._run(node, self.values)
+            self._forget(node, original)
+            return False
+        if all(step == 1 for step in _integers(node, "dilations", [1, 1])):  # `_moments` takes windows without gaps
+            self._round(node, weight)
+        self._run(node, self.values)
+        self._correct_bias(node)
+        self._forget(node, original)
+        return True
+
+    def store(self) -> None:
+        """Writes what changed into the graph."""
+        for initializer in self.graph.initializer:
+            if initializer.name in self.changed:
+                initializer.CopyFrom(numpy_helper.from_array(self.changed[initializer.name], initializer.name))
+
+    def _round(self, layer: onnx.NodeProto, weight: onnx.NodeProto) -> None:
+        name, scale_name = weight.input[0], weight.input[1]
+        scale = self.constants[scale_name]
+        exact = self.floats[self.float_nodes[layer.name].input[1]]
+        (groups,) = _integers(layer, "group", [1])
+        rows = exact.shape[0] // groups
+        moments = _moments(self.values[layer.input[0]], exact.shape[2:], layer, groups, self.rng)
+        rounded = rounded_weights(
+            exact.reshape(groups, rows, -1).astype(np.float32), scale.reshape(groups, rows).astype(np.float32), moments
+        ).reshape(exact.shape)
+        self.changed[name] = self.constants[name] = rounded
+        self.values[weight.output[0]] = rounded * scale.reshape(-1, *[1] * (exact.ndim - 1))
+
+    def _correct_bias(self, layer: onnx.NodeProto) -> None:
+        if len(layer.input) < 3:
+            return
+        output, bias = layer.output[0], layer.input[2]
+        axes = (0, *range(2, self.values[output].ndim))
+        shift = self.floats[output].mean(axis=axes) - self.values[output].mean(axis=axes)
+        self.changed[bias] = self.constants[bias] = (self.constants[bias] + shift).astype(np.float32)
+        self.values[output] = self.values[output] + shift.reshape(1, -1, *[1] * (self.values[output].ndim - 2))
+
+    def _run(self, node: onnx.NodeProto, values: dict[str, Array]) -> None:
+        inputs = {name: values[name] if name in values else self.constants[name] for name in node.input if name}
+        values.update(zip(node.output, _computed(node, inputs, self.opsets), strict=True))
+
+    def _forget(self, node: onnx.NodeProto, original: onnx.NodeProto | None) -> None:
+        """Drops what nobody reads any more: a whole network's maps would not fit."""
+        for reader, readers, values in ((node, self.readers, self.values), (original, self.float_readers, self.floats)):
+            for name in reader.input if reader is not None else ():
+                readers[name] -= 1
+                if not readers[name]:
+                    values.pop(name, None)
+
+
+def _moments(
+    inputs: Array, kernel: tuple[int, ...], layer: onnx.NodeProto, groups: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """(groups, columns, columns) sum of x x^T over windows x that the layer sees."""
+    pads = _integers(layer, "pads", [0, 0, 0, 0])
+    strides = _integers(layer, "strides", [1, 1])
+    padded = np.pad(inputs, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))[:, :, :: strides[0], :: strides[1]]
+    images, channels, height, width = windows.shape[:4]
+    chosen = rng.permutation(height * width)[:POSITIONS]
+    picked = windows[:, :, chosen // width, chosen % width]  # (images, channels, positions, *kernel)
+    columns = channels // groups * int(np.prod(kernel))
+    samples = picked.reshape(images, groups, channels // groups, len(chosen), -1).transpose(1, 0, 3, 2, 4)
+    x = samples.reshape(groups, images * len(chosen), columns).astype(np.float32)
+    moments: NDArray[np.float64] = np.matmul(x.transpose(0, 2, 1), x).astype(np.float64)
+    return moments
+
+
+def _integers(node: onnx.NodeProto, name: str, default: list[int]) -> list[int]:
+    found = next((a for a in node.attribute if a.name == name), None)
+    if found is None:
+        return default
+    return list(found.ints) or [found.i]
+
+
+def _computed(node: onnx.NodeProto, inputs: dict[str, Array], opsets: list[onnx.OperatorSetIdProto]) -> list[Array]:
+    """A node's outputs, by ONNX Runtime on a graph of this node alone."""
+    described = [
+        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), None)
+        for name, value in inputs.items()
+    ]
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
+    graph = onnx.helper.make_graph([node], node.name or "node", described, outputs)
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    values: list[Array] = session.run(None, inputs)
+    return values
