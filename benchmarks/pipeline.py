@@ -34,7 +34,7 @@ from trainer.network import SallNetwork
 
 
 def bare_request(engine: Engine, square: np.ndarray) -> Callable[[], object]:
-    """OpenVINO with nothing of ours around it: the engine's compiled graph on a square that is already in its buffer."""
+    """OpenVINO with nothing of ours around it: the engine's graph on a square that is already in its buffer."""
     model = ov.Core().read_model(engine.blob_path)
     model.reshape([1, *square.shape])
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}

@@ -61,6 +61,9 @@ class Kind(str, Enum):
     ENGINE = "engine"
 
 
+_WRITTEN_BY = {Kind.CHECKPOINT: "train", Kind.ONNX: "export", Kind.QDQ: "calibrate", Kind.ENGINE: "build"}
+
+
 class Manifest(Spec):
     """What every artefact says of itself.
 
@@ -200,6 +203,10 @@ def manifest_from_json(text: str | bytes, model: type[ManifestT], origin: Path) 
         raise ArtefactForeign(f"{origin} has no sall-edge manifest", f"{cause!r}", rebuild) from cause
     if version != FORMAT_VERSION:
         raise ArtefactForeign(f"{origin} has format {version}", f"this version reads format {FORMAT_VERSION}", rebuild)
+    wanted, found = model.model_fields["kind"].default, content.get("kind")
+    if isinstance(wanted, Kind) and found in set(Kind) and found != wanted:
+        fix = f"give the folder that sall-edge {_WRITTEN_BY[wanted]} wrote"
+        raise ArtefactForeign(f"{origin} is no {wanted.value}", f"it is of the kind {found}", fix)
     try:
         return model.model_validate(content)
     except ValidationError as cause:

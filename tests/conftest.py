@@ -1,5 +1,6 @@
 """The whole chain in small, made once per run: phantoms, an untrained network, its graphs and its engines."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ import pytest
 
 from sall_edge.artifacts import Checkpoint, Engine, OnnxModel, QdqModel
 from sall_edge.spec import ImageSpec, TaskSet, tasks_from_toml
+
+# Before torch is loaded: tests run side by side, and threads of tiny networks only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SIDE_PX = 64
 BACKBONE = "mobilenetv3_small_050"  # the smallest in timm with depthwise convolutions
@@ -104,3 +108,34 @@ def tiny_engine(tiny_model: OnnxModel, tiny_qdq: QdqModel, tmp_path_factory: pyt
     from engines.targets import load_target
 
     return build_int8(tiny_model, tiny_qdq, load_target("openvino-cpu"), tmp_path_factory.mktemp("engines") / "engine")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
+    """A graph of two convolutions that compiles in a blink; for the tests of compilers and sessions."""
+    from fakes.tiny_graph import write_fp32
+
+    return write_fp32(tmp_path_factory.mktemp("two-convolutions") / "model.onnx")
+
+
+@pytest.fixture(scope="session")
+def qdq(model: OnnxModel) -> QdqModel:
+    from fakes.tiny_graph import write_int8
+
+    return write_int8(model, model.path.with_name("qdq.onnx"))
+
+
+@pytest.fixture(scope="session")
+def fp32_engine(model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    from engines.build import build_float
+    from engines.targets import load_target
+
+    return build_float(model, load_target("openvino-cpu"), tmp_path_factory.mktemp("fp32") / "engine")
+
+
+@pytest.fixture(scope="session")
+def int8_engine(model: OnnxModel, qdq: QdqModel, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    from engines.build import build_int8
+    from engines.targets import load_target
+
+    return build_int8(model, qdq, load_target("openvino-cpu"), tmp_path_factory.mktemp("int8") / "engine")

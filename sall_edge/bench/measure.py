@@ -178,7 +178,7 @@ def find_flips(
                 probability_before=float(old[i]),
                 probability_after=float(new[i]),
             )
-            for i in np.flatnonzero((old >= point) != (new >= point))
+            for i in np.flatnonzero((old >= point) != (new >= point)).tolist()
         ]
     return tuple(sorted(flips, key=lambda flip: (flip.after == "referable", flip.task, flip.image)))
 

@@ -19,7 +19,7 @@ __all__ = ["bench", "bench_engine"]
 
 
 def bench(
-    engines: Annotated[list[Path], typer.Argument(metavar="ENGINE...", help="Bundle folders.")],
+    engines: Annotated[list[Path], typer.Argument(metavar="ENGINE", help="Bundle folders.")],
     labels: Annotated[
         list[Path] | None, typer.Option("--labels", help="Labels CSV for accuracy. May be given again.")
     ] = None,
@@ -35,7 +35,8 @@ def bench(
         from sall_edge.bench.report import write_html
 
         facts = {"labels": ", ".join(map(str, labels or [])) or "none", "split": split, "profile": profile.value}
-        write_html(html, reports, opened[0].manifest.tasks, title="sall-edge bench", facts=facts)
+        tasks = tuple({task.name: task for engine in opened for task in engine.manifest.tasks}.values())
+        write_html(html, reports, tasks, title="sall-edge bench", facts=facts)
     if as_json:
         objects = [report.model_dump(mode="json", by_alias=True) for report in reports]
         typer.echo(json.dumps(objects[0] if len(objects) == 1 else objects, indent=2))

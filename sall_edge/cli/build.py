@@ -19,7 +19,7 @@ __all__ = ["build"]
 
 
 def build(
-    source: Annotated[Path, typer.Argument(help="Checkpoint folder, model.onnx or qdq.onnx.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Checkpoint folder, model.onnx or qdq.onnx.")],
     output: Output,
     target: Annotated[str, typer.Option(help="A target's name, or a TOML of your own.")] = "openvino-cpu",
     precision: Annotated[Precision, typer.Option(help="Arithmetic of the convolutions.")] = Precision.INT8,
@@ -30,7 +30,7 @@ def build(
         Path | None, typer.Option(help="For a qdq.onnx: its FP32 graph; default model.onnx beside it.")
     ] = None,
     count: Annotated[int, typer.Option(min=8, help="Calibration photographs.")] = 512,
-    method: Annotated[RangeMethod, typer.Option(help="How a range is read from a histogram.")] = RangeMethod.PERCENTILE,
+    method: Annotated[RangeMethod, typer.Option(help="How a range is read from a histogram.")] = RangeMethod.MSE,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the calibration photographs.")] = 0,
 ) -> None:
     """Compiles an engine for a target: a bundle folder with graphs, hashes and the compiled blob."""
@@ -38,6 +38,8 @@ def build(
     from engines.targets import load_target
 
     device = load_target(target)
+    if precision is Precision.INT8 and source.is_dir():
+        _required(calibration)  # before the minute that an export takes
     with tempfile.TemporaryDirectory(prefix="sall-edge-") as folder:
         graph, quantized = _graphs(source, model, Path(folder))
         if precision is not Precision.INT8:

@@ -11,7 +11,9 @@ from sall_edge.cli.arguments import Output
 __all__ = ["export"]
 
 
-def export(checkpoint: Annotated[Path, typer.Argument(help="Folder that train wrote.")], output: Output) -> None:
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Folder that train wrote.")], output: Output
+) -> None:
     """An FP32 ONNX graph: pixels in, calibrated probabilities and activation maps out."""
     from engines.export import export as export_graph
 

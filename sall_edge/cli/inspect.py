@@ -1,7 +1,8 @@
 """`sall-edge inspect`."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +12,9 @@ from sall_edge.cli.arguments import Json
 __all__ = ["inspect"]
 
 
-def inspect(engine: Annotated[Path, typer.Argument(help="Bundle folder.")], as_json: Json = False) -> None:
+def inspect(
+    engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="Bundle folder.")], as_json: Json = False
+) -> None:
     """What an engine is: target, precision, tasks, operating points, hashes (verified), how it was made."""
     bundle = open_engine(engine)
     manifest = bundle.manifest
@@ -30,5 +33,16 @@ def inspect(engine: Annotated[Path, typer.Argument(help="Bundle folder.")], as_j
     for name, digest in manifest.files.items():
         size_mb = (bundle.path / name).stat().st_size / 1e6
         typer.echo(f"  file        {name}  {size_mb:.2f} MB  sha256 {digest[:16]}")
-    for name, value in manifest.provenance.items():
-        typer.echo(f"  {name:11s} {value}")
+    typer.echo("\n".join(_lines(manifest.provenance, "  ")))
+
+
+def _lines(facts: dict[str, Any], indent: str) -> Iterator[str]:
+    """Nested facts, a line each, deeper ones further to the right."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
+        else:
+            items = value if isinstance(value, list) else [value]
+            words = (" ".join(map(str, item.values())) if isinstance(item, dict) else str(item) for item in items)
+            yield f"{indent}{name:11s} {', '.join(words) or 'none'}"

@@ -11,10 +11,10 @@ __all__ = ["phantom"]
 
 
 def phantom(
-    out: Annotated[Path, typer.Argument(help="Folder for images/ and labels.csv.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for images/ and labels.csv.")],
     count: Annotated[int, typer.Option(min=1, help="Number of photographs.")] = 400,
     side: Annotated[int, typer.Option(min=256, help="Side of a photograph, in pixels.")] = 768,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws other photographs.")] = 0,
     labelling: Annotated[
         Labelling, typer.Option(help="complete, or one-disease: training photographs keep one disease's label.")
     ] = Labelling.COMPLETE,

@@ -45,7 +45,7 @@ class ProgressBar:
 
     def note(self, text: str) -> None:
         """A line above the bars."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)  # a path may hold brackets
 
 
 @contextmanager

@@ -17,8 +17,8 @@ __all__ = ["screen"]
 
 
 def screen(
-    engine: Annotated[Path, typer.Argument(help="Bundle folder.")],
-    photographs: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photographs or folders of them.")],
+    engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="Bundle folder.")],
+    photographs: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Photographs or folders of them.")],
     as_json: Json = False,
     heatmap: Annotated[Path | None, typer.Option(help="Folder for overlays: where the evidence lies.")] = None,
 ) -> None:
@@ -39,20 +39,25 @@ def screen(
             if not as_json:
                 typer.echo(_line(examined.result, tasks))
     if as_json:
-        typer.echo(json.dumps([result.model_dump(mode="json", exclude_none=True) for result in results], indent=2))
+        typer.echo(json.dumps([_json(result) for result in results], indent=2))
     if any(result.error for result in results):
         raise typer.Exit(1)
 
 
+def _json(result: "ScreenedPhotograph") -> dict[str, object]:
+    """All that is known; of a photograph that could not be read, that is its name and the error."""
+    return result.model_dump(mode="json", exclude_none=True, exclude_defaults=result.error is not None)
+
+
 def _line(result: "ScreenedPhotograph", tasks: "tuple[Task, ...]") -> str:
-    if result.error:
-        return f"{result.photo}  ERROR {result.error.what}\n  why: {result.error.why}\n  fix: {result.error.fix}"
+    if problem := result.error:
+        return f"{'ERROR':11s}  {result.photo}  {problem.what}\n  why: {problem.why}\n  fix: {problem.fix}"
     if not result.tasks:
-        return f"{result.photo}  RETAKE ({', '.join(result.reasons)})"
+        return f"{'RETAKE':11s}  {result.photo}  {', '.join(result.reasons).replace('_', ' ')}"
     grades = []
     for task in tasks:
         verdict = result.tasks[task.name]
         probability = task.referable_probability(verdict.probs)
         grades.append(f"{task.name} {verdict.grade} {task.grades[verdict.grade]}, P(referable) {probability:.2f}")
     word = "REFER" if any(verdict.referable for verdict in result.tasks.values()) else "no referral"
-    return f"{result.photo}  {word}  ({'; '.join(grades)})"
+    return f"{word:11s}  {result.photo}  {'; '.join(grades)}"

@@ -12,7 +12,7 @@ __all__ = ["train"]
 
 
 def train(
-    tasks: Annotated[Path, typer.Argument(help="Task file (TOML).")],
+    tasks: Annotated[Path, typer.Argument(metavar="TASKS", help="Task file (TOML), see docs/tasks.md.")],
     labels: Labels,
     output: Output,
     method: Annotated[Method, typer.Option(help="How the diseases learn from each other.")] = Method.SALL,
@@ -21,9 +21,9 @@ def train(
     side: Annotated[int, typer.Option(min=32, max=2048, help="Side of the square, in pixels.")] = 224,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs of each network.")] = 12,
     frozen_groups: Annotated[
-        int, typer.Option(min=0, help="Groups of early layers that keep their weights; 3 halves the time on a CPU.")
+        int, typer.Option(min=0, help="Groups of early layers that keep their weights: less time on a CPU.")
     ] = 0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
 ) -> None:
     """Teachers, soft targets, student. RUN/checkpoint is the product."""

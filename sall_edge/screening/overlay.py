@@ -12,7 +12,7 @@ from sall_edge.runtime.session import Prediction
 from sall_edge.screening.verdict import Examined, ScreenedPhotograph, TaskVerdict
 from sall_edge.spec import Task
 
-__all__ = ["draw_overlay", "overlay_path", "write_overlay"]
+__all__ = ["caption_of", "draw_overlay", "overlay_path", "text_width_px", "write_overlay"]
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -20,11 +20,19 @@ F32 = npt.NDArray[np.float32]
 PANEL_PX = 448
 TITLE_PX = 56
 LEGEND_PX = 40
-FULL_SCALE = 10.0
-"""Evidence (in logits) at full colour: one scale for all photographs, so that both eyes compare."""
-OPACITY = 0.6
+LEGEND_BAR_PX = 160
+FULL_SCALE = 20.0
+"""Evidence (in logits) at full colour: one scale for all photographs, so that both eyes compare. Maps of referable
+photographs peak at 12 to 22 with EfficientNet-Lite0, those of the others stay below 1."""
+OPACITY = 0.5
+"""Lesions must stay visible below the strongest evidence."""
+REDDEST = 228
+"""Level of the colour map at full scale; beyond it the map goes back to dark, which would hide what lies below."""
+MARGIN_PX = 8
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT_SCALE = 0.5
 WHITE = (255, 255, 255)
-GREY = (150, 150, 150)
+GREY = (180, 180, 180)
 
 
 def draw_overlay(square: U8, prediction: Prediction, verdicts: dict[str, TaskVerdict], tasks: tuple[Task, ...]) -> U8:
@@ -41,13 +49,23 @@ def draw_overlay(square: U8, prediction: Prediction, verdicts: dict[str, TaskVer
     """
     panels = [_panel(_enlarge(square), "Photograph", "as the network saw it")]
     for task in tasks:
-        verdict = verdicts[task.name]
-        decision = "REFERABLE" if verdict.referable else "not referable"
-        probability = task.referable_probability(verdict.probs)
-        caption = f"{decision} (P = {probability:.2f})  grade {verdict.grade}: {task.grades[verdict.grade]}"
+        caption = caption_of(task, verdicts[task.name])
         panels.append(_panel(_heat(_enlarge(square), prediction.cams[task.name]), task.title, caption))
     sheet = np.concatenate(panels, axis=1)
     return np.concatenate([sheet, _legend(sheet.shape[1])], axis=0)
+
+
+def caption_of(task: Task, verdict: TaskVerdict) -> str:
+    """One line above a panel: the decision, its probability, the grade."""
+    decision = "REFERABLE" if verdict.referable else "not referable"
+    probability = task.referable_probability(verdict.probs)
+    return f"{decision} (P = {probability:.2f}), grade {verdict.grade}: {task.grades[verdict.grade]}"
+
+
+def text_width_px(text: str) -> int:
+    """How wide a line of a sheet is; a panel is PANEL_PX wide."""
+    (width, _), _ = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
+    return int(width) + MARGIN_PX
 
 
 def overlay_path(folder: Path, result: ScreenedPhotograph) -> Path:
@@ -82,25 +100,28 @@ def _heat(photograph: U8, cam: F32) -> U8:
 
 
 def _colours(evidence: npt.NDArray[np.floating]) -> U8:
-    levels = (evidence * 255).astype(np.uint8)
+    levels = (evidence * REDDEST).astype(np.uint8)
     return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), dtype=np.uint8)[..., ::-1]
 
 
 def _panel(picture: U8, title: str, caption: str) -> U8:
     header = np.zeros((TITLE_PX, PANEL_PX, 3), np.uint8)
-    _text(header, title, (8, 22), WHITE)
-    _text(header, caption, (8, 44), GREY)
+    _text(header, title, (MARGIN_PX, 22), WHITE)
+    _text(header, caption, (MARGIN_PX, 44), GREY)
     return np.concatenate([header, picture], axis=0)
 
 
 def _legend(width: int) -> U8:
+    """The colours from no evidence to full scale, with words on both sides."""
     legend = np.zeros((LEGEND_PX, width, 3), np.uint8)
-    bar = _colours(np.tile(np.linspace(0, 1, 160), (12, 1)))
-    legend[14:26, 110:270] = bar
-    _text(legend, "no evidence", (8, 25), GREY)
-    _text(legend, "strong evidence for referral   |   research use only, no diagnosis", (280, 25), GREY)
+    left, right = "no evidence", "strong evidence for referral   |   research use only, no diagnosis"
+    bar = _colours(np.tile(np.linspace(0, 1, LEGEND_BAR_PX), (12, 1)))
+    start = text_width_px(left) + MARGIN_PX
+    legend[14:26, start : start + LEGEND_BAR_PX] = bar
+    _text(legend, left, (MARGIN_PX, 25), GREY)
+    _text(legend, right, (start + LEGEND_BAR_PX + MARGIN_PX, 25), GREY)
     return legend
 
 
 def _text(picture: U8, text: str, origin: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    cv2.putText(picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+    cv2.putText(picture, text, origin, FONT, FONT_SCALE, colour, 1, cv2.LINE_AA)

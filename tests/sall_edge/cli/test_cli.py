@@ -58,6 +58,7 @@ def test_phantom_writes_photographs_and_labels(sall_edge: Run, tmp_path: Path) -
     assert len(list((tmp_path / "out" / "images").iterdir())) == 6
 
 
+@pytest.mark.slow
 def test_export_calibrate_build_inspect(
     sall_edge: Run, tiny_checkpoint: Checkpoint, phantom_labels: Path, tmp_path: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_export_calibrate_build_inspect(
     assert "referable: moderate" in text
 
 
+@pytest.mark.slow
 def test_build_takes_a_checkpoint_and_calibrates(
     sall_edge: Run, tiny_checkpoint: Checkpoint, phantom_labels: Path, tmp_path: Path
 ) -> None:

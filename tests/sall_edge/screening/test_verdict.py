@@ -1,0 +1,122 @@
+"""A photograph in, a verdict out; what cannot be graded is a retake and never a negative."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sall_edge.artifacts import Engine
+from sall_edge.errors import UnreadablePhotograph
+from sall_edge.fundus.phantom import draw_phantom
+from sall_edge.fundus.prepare import prepare_file
+from sall_edge.runtime.session import open_session
+from sall_edge.screening.verdict import Examined, Verdict, examine, find_photographs, screen
+
+EXACT = 1e-6
+"""The verdict holds the engine's float32 probabilities as Python floats, unchanged."""
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("eye") / "eye.jpg"
+    Image.fromarray(draw_phantom(np.random.default_rng(3), side_px=320, dr_grade=2, amd_grade=0, eye="R").pixels).save(
+        path, quality=92
+    )
+    return path
+
+
+@pytest.fixture
+def examined_at(tiny_engine: Engine, photograph: Path) -> Callable[[float, float], Examined]:
+    """The photograph under other operating points for DR and AMD."""
+
+    def run(dr: float, amd: float) -> Examined:
+        manifest = tiny_engine.manifest.model_copy(update={"operating_points": {"dr": dr, "amd": amd}})
+        with open_session(replace(tiny_engine, manifest=manifest)) as session:
+            return examine(session, photograph)
+
+    return run
+
+
+def test_files_keep_their_order_and_folders_are_walked_in_theirs(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.tiff", "sub/c.png", "notes.txt", "sub/.hidden"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    named = tmp_path / "notes.txt"
+    found = find_photographs([named, tmp_path])
+    assert found == (named, tmp_path / "a.tiff", tmp_path / "b.JPG", tmp_path / "sub/c.png")
+
+
+def test_a_missing_file_is_kept_so_that_its_error_is_reported(tmp_path: Path) -> None:
+    assert find_photographs([tmp_path / "gone.jpg"]) == (tmp_path / "gone.jpg",)
+
+
+def test_a_folder_without_photographs_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UnreadablePhotograph, match="holds no photograph"):
+        find_photographs([tmp_path])
+
+
+def test_the_verdict_holds_what_the_engine_says_of_the_prepared_square(
+    tiny_engine: Engine, photograph: Path, examined_at: Callable[[float, float], Examined]
+) -> None:
+    prepared = prepare_file(photograph, tiny_engine.manifest.image)
+    with open_session(tiny_engine) as session:
+        wanted = session.run(prepared.square)
+    examined = examined_at(0.5, 0.5)
+    assert examined.square is not None
+    np.testing.assert_array_equal(examined.square, prepared.square)
+    assert examined.result.sha256 == prepared.sha256
+    for name, verdict in examined.result.tasks.items():
+        np.testing.assert_allclose(verdict.probs, wanted.probs[name], atol=EXACT)
+        assert verdict.grade == int(wanted.probs[name].argmax())
+        assert verdict.confidence == max(verdict.probs)
+
+
+@pytest.mark.parametrize(
+    ("dr", "amd", "verdict"),
+    [
+        (0.0, 0.0, Verdict.REFER),
+        (0.0, 1.1, Verdict.REFER),
+        (1.1, 0.0, Verdict.REFER),
+        (1.1, 1.1, Verdict.NO_REFERRAL),
+    ],
+)
+def test_one_referable_disease_is_enough_to_refer(
+    examined_at: Callable[[float, float], Examined], dr: float, amd: float, verdict: Verdict
+) -> None:
+    result = examined_at(dr, amd).result
+    assert result.verdict is verdict
+    assert {name: task.referable for name, task in result.tasks.items()} == {"dr": dr == 0, "amd": amd == 0}
+
+
+def test_a_probability_at_the_operating_point_is_referable(
+    tiny_engine: Engine, examined_at: Callable[[float, float], Examined]
+) -> None:
+    probs = examined_at(0.5, 0.5).result.tasks["dr"].probs
+    exactly = tiny_engine.manifest.tasks[0].referable_probability(probs)
+    assert examined_at(exactly, 0.5).result.tasks["dr"].referable
+    assert not examined_at(float(np.nextafter(exactly, 2)), 0.5).result.tasks["dr"].referable
+
+
+def test_a_frame_without_a_retina_is_a_retake_that_was_never_graded(tiny_engine: Engine, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((400, 400, 3), np.uint8)).save(tmp_path / "black.png")
+    with open_session(tiny_engine) as session:
+        examined = examine(session, tmp_path / "black.png")
+    assert examined.prediction is None
+    assert examined.result.verdict is Verdict.RETAKE
+    assert examined.result.reasons == ("no_field_of_view",)
+    assert examined.result.tasks == {}
+
+
+def test_an_unreadable_photograph_is_an_error_without_any_verdict_and_the_rest_come(
+    tiny_engine: Engine, photograph: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.jpg").touch()
+    with open_session(tiny_engine) as session:
+        bad, good = screen(session, [tmp_path / "empty.jpg", photograph])
+    assert bad.result.error is not None
+    assert bad.result.error.fix
+    assert bad.result.model_dump(mode="json", exclude_none=True).keys().isdisjoint({"verdict", "gradable"})
+    assert good.result.gradable is True
