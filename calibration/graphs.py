@@ -93,7 +93,7 @@ def _open(path: Path, kind: Kind, fix: str) -> tuple[GraphManifest, str]:
         raise ArtefactForeign(f"{path} was not made by sall-edge", f"its metadata has no {MANIFEST_KEY}", fix)
     manifest = manifest_from_json(texts[0], GraphManifest, path)
     if manifest.kind is not kind:
-        raise ArtefactForeign(f"{path} is a {manifest.kind.value} graph", f"a {kind.value} graph is needed here", fix)
+        raise ArtefactForeign(f"{path} is of the kind {manifest.kind.value}", f"{kind.value} is needed here", fix)
     if problems := _breaches(proto.graph, manifest):
         raise ArtefactForeign(f"{path} breaks the contract of graphs", "; ".join(problems), fix)
     return manifest, digest

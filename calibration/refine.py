@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from calibration.rounding import compensating_weights, rounded_weights
+from calibration.rounding import rounded_weights
 
 __all__ = ["refined", "refinement_count"]
 
@@ -86,7 +86,7 @@ class _Walk:
             self._run(node, self.values)
             self._forget(node, original)
             return False
-        if all(step == 1 for step in _integers(node, "dilations", [1, 1])):  # `_moments` takes windows without gaps
+        if all(step == 1 for step in _integers(node, "dilations", [1, 1])):  # `_windows` have no gaps
             self._round(node, weight)
         self._run(node, self.values)
         self._correct_bias(node)
@@ -102,17 +102,14 @@ class _Walk:
     def _round(self, layer: onnx.NodeProto, weight: onnx.NodeProto) -> None:
         name, scale_name = weight.input[0], weight.input[1]
         scale = self.constants[scale_name]
-        original = self.float_nodes[layer.name]
-        exact = self.floats[original.input[1]]
+        exact = self.floats[self.float_nodes[layer.name].input[1]]
         (groups,) = _integers(layer, "group", [1])
         rows = exact.shape[0] // groups
-        chosen = self.rng.permutation(self.floats[original.output[0]][0, 0].size)[:POSITIONS]
-        given = _windows(self.values[layer.input[0]], exact.shape[2:], layer, groups, chosen)
-        meant = _windows(self.floats[original.input[0]], exact.shape[2:], layer, groups, chosen)
-        moments = np.matmul(given.transpose(0, 2, 1), given).astype(np.float64)
-        crossed = np.matmul(meant.transpose(0, 2, 1), given).astype(np.float64)
-        best = compensating_weights(exact.reshape(groups, rows, -1), moments, crossed)
-        rounded = rounded_weights(best, scale.reshape(groups, rows), moments).reshape(exact.shape)
+        inputs = _windows(self.values[layer.input[0]], exact.shape[2:], layer, groups, self.rng)
+        moments = np.matmul(inputs.transpose(0, 2, 1), inputs).astype(np.float64)
+        rounded = rounded_weights(
+            exact.reshape(groups, rows, -1).astype(np.float32), scale.reshape(groups, rows).astype(np.float32), moments
+        ).reshape(exact.shape)
         self.changed[name] = self.constants[name] = rounded
         self.values[weight.output[0]] = rounded * scale.reshape(-1, *[1] * (exact.ndim - 1))
 
@@ -139,18 +136,20 @@ class _Walk:
 
 
 def _windows(
-    inputs: Array, kernel: tuple[int, ...], layer: onnx.NodeProto, groups: int, chosen: NDArray[np.int64]
+    inputs: Array, kernel: tuple[int, ...], layer: onnx.NodeProto, groups: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """(groups, samples, columns) what the layer's filters see at the chosen positions of its output, of all images."""
+    """(groups, samples, columns) what the layer's filters see of all images, at `POSITIONS` places."""
     pads = _integers(layer, "pads", [0, 0, 0, 0])
     strides = _integers(layer, "strides", [1, 1])
     padded = np.pad(inputs, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))[:, :, :: strides[0], :: strides[1]]
-    images, channels, _, width = windows.shape[:4]
+    images, channels, height, width = windows.shape[:4]
+    chosen = rng.permutation(height * width)[:POSITIONS]
     picked = windows[:, :, chosen // width, chosen % width]  # (images, channels, positions, *kernel)
     columns = channels // groups * int(np.prod(kernel))
     samples = picked.reshape(images, groups, channels // groups, len(chosen), -1).transpose(1, 0, 3, 2, 4)
-    return samples.reshape(groups, images * len(chosen), columns).astype(np.float32)
+    seen: NDArray[np.float32] = samples.reshape(groups, images * len(chosen), columns).astype(np.float32)
+    return seen
 
 
 def _integers(node: onnx.NodeProto, name: str, default: list[int]) -> list[int]:

@@ -9,34 +9,12 @@ weights after the other and lets those still to come make up for the error, as f
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DAMPING", "compensating_weights", "rounded_weights"]
+__all__ = ["DAMPING", "rounded_weights"]
 
 DAMPING = 0.001
 """Added to the moments' diagonal, as a share of its mean: directions that no calibration photograph showed stay put."""
 
 LEVELS = 127
-
-
-def compensating_weights(
-    weight: NDArray[np.float32], moments: NDArray[np.float64], crossed: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Float weights that give from the quantized inputs what the exact ones give from the exact inputs.
-
-    The least squares solution, held near the exact weights where the inputs say nothing: layers before have rounded
-    their maps, and what is systematic in that error is undone here.
-
-    Args:
-        weight: (groups, rows, columns) exact weights.
-        moments: (groups, columns, columns) sum of q q^T over quantized inputs q.
-        crossed: (groups, columns, columns) sum of x q^T, x the exact input where q is the quantized one.
-
-    Returns:
-        (groups, rows, columns) float64.
-    """
-    damping = _damping(moments)[:, None, None] * np.eye(moments.shape[1])
-    wanted = weight.astype(np.float64) @ (crossed + damping)
-    solution: NDArray[np.float64] = np.swapaxes(np.linalg.solve(moments + damping, np.swapaxes(wanted, 1, 2)), 1, 2)
-    return solution
 
 
 def rounded_weights(
@@ -67,12 +45,10 @@ def rounded_weights(
 
 def _upper_factor_of_inverse(moments: NDArray[np.float64]) -> NDArray[np.float64]:
     """(groups, columns, columns) U with U^T U the inverse of the damped moments."""
-    damped = moments + _damping(moments)[:, None, None] * np.eye(moments.shape[1])
+    columns = moments.shape[1]
+    mean = np.trace(moments, axis1=1, axis2=2) / columns
+    # A group whose inputs were all zero (a dead channel) has no moments: then nothing makes up for anything.
+    damping = np.where(mean > 0, DAMPING * mean, 1.0)
+    damped = moments + damping[:, None, None] * np.eye(columns)
     inverse = np.linalg.inv(damped)
     return np.swapaxes(np.linalg.cholesky((inverse + np.swapaxes(inverse, 1, 2)) / 2), 1, 2)
-
-
-def _damping(moments: NDArray[np.float64]) -> NDArray[np.float64]:
-    mean = np.trace(moments, axis1=1, axis2=2) / moments.shape[1]
-    # A group whose inputs were all zero (a dead channel) has no moments: then nothing makes up for anything.
-    return np.where(mean > 0, DAMPING * mean, 1.0)

@@ -150,8 +150,8 @@ class Labelling(str, Enum):
 
     Attributes:
         COMPLETE: Both diseases' of every photograph.
-        ONE_DISEASE: In train and val one disease's, as in sets collected for one disease, which is what SALL is made
-            for; both where both are normal, and both in test.
+        ONE_DISEASE: In train one disease's, at random for each patient, as in sets collected for one disease (they show
+            the other one too, unlabelled), which is what SALL is made for; both of normal photographs, of val and test.
     """
 
     COMPLETE = "complete"

@@ -64,7 +64,7 @@ def demo(
     facts = {
         "command": f"sall-edge demo --output {output} --count {count} --epochs {epochs} --backbone {backbone} "
         f"--weights {weights} --side {side} --seed {seed}",
-        "photographs": f"{count} synthetic ones; in training each keeps the label of one disease, as in real data sets",
+        "photographs": f"{count} synthetic ones; in training a patient is graded for one disease, as in real data sets",
         "network": f"{backbone}, {side} px, method {options.method.value}: a teacher for each disease, one student",
         "engine sha256": engine.sha256,
         "duration": f"{time.perf_counter() - start:.0f} s",

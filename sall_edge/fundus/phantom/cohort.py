@@ -101,12 +101,11 @@ def phantom_at(seed: int, index: int, *, side_px: int = 768) -> Phantom:
 def label_of_record(seed: int, record: PhantomRecord, labelling: Labelling) -> tuple[int | None, int | None]:
     """The DR and AMD grades on the record's label; None where the labelling leaves one out."""
     is_normal = record.dr_grade == 0 and record.amd_grade == 0
-    if labelling is Labelling.COMPLETE or record.split == "test" or is_normal:
+    if labelling is Labelling.COMPLETE or record.split != "train" or is_normal:
         return record.dr_grade, record.amd_grade
-    if record.dr_grade and record.amd_grade:  # the set that it was collected for is a matter of chance
-        is_for_dr = bool(_stream(seed, PATIENT_STREAM, record.index // 2, 3).random() < 0.5)
-    else:
-        is_for_dr = record.dr_grade > 0
+    # Which set a patient came to is a matter of chance: a set that was collected for one disease shows the other one
+    # too, unlabelled. Were it not so, each teacher would take the disease that it never saw for its own.
+    is_for_dr = bool(_stream(seed, PATIENT_STREAM, record.index // 2, 3).random() < 0.5)
     return (record.dr_grade, None) if is_for_dr else (None, record.amd_grade)
 
 

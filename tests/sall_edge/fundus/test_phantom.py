@@ -226,8 +226,8 @@ def test_seeds_differ_in_who_is_ill() -> None:
     assert len(set(grades)) == len(grades)
 
 
-def test_one_disease_labelling_hides_the_other_disease_except_in_normals_and_in_test() -> None:
-    seen = set()
+def test_one_disease_labelling_hides_one_disease_of_training_photographs_that_are_not_normal() -> None:
+    seen, hidden_from = set(), set()
     for index in range(10 * BLOCK):
         record = record_at(1, index)
         dr_label, amd_label = label_of_record(1, record, Labelling.ONE_DISEASE)
@@ -235,13 +235,23 @@ def test_one_disease_labelling_hides_the_other_disease_except_in_normals_and_in_
         assert amd_label in (None, record.amd_grade)
         is_normal = record.dr_grade == record.amd_grade == 0
         hidden = (dr_label is None) + (amd_label is None)
-        assert hidden == (0 if record.split == "test" or is_normal else 1)
-        if hidden and record.dr_grade and not record.amd_grade:
-            assert amd_label is None
-        if hidden and record.amd_grade and not record.dr_grade:
-            assert dr_label is None
+        assert hidden == (1 if record.split == "train" and not is_normal else 0)
+        if hidden:
+            hidden_from.add((record.dr_grade > 0, dr_label is None))
         seen.add((record.split, hidden))
-    assert seen == {("train", 0), ("train", 1), ("val", 0), ("val", 1), ("test", 0)}
+    assert seen == {("train", 0), ("train", 1), ("val", 0), ("test", 0)}
+    # Each disease is seen without its label too, or a teacher would take the disease that it never saw for its own.
+    assert hidden_from == {(True, True), (True, False), (False, True), (False, False)}
+
+
+def test_both_eyes_of_a_patient_are_labelled_for_the_same_disease() -> None:
+    hidden: dict[str, set[bool]] = {}
+    for index in range(4 * BLOCK):
+        dr_label, amd_label = label_of_record(1, record_at(1, index), Labelling.ONE_DISEASE)
+        if dr_label is None or amd_label is None:
+            hidden.setdefault(record_at(1, index).patient_id, set()).add(dr_label is None)
+    assert hidden
+    assert all(len(which) == 1 for which in hidden.values())
 
 
 def rows_of(labels: Path) -> list[dict[str, str]]:
