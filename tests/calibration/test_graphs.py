@@ -79,10 +79,10 @@ def test_a_manifest_that_is_no_json_is_foreign(proto: onnx.ModelProto, tmp_path:
 def test_each_opener_refuses_the_other_kind(
     proto: onnx.ModelProto, manifest: GraphManifest, model: OnnxModel, tmp_path: Path
 ) -> None:
-    with pytest.raises(ArtefactForeign, match=r"is a onnx graph|is an? onnx graph"):
+    with pytest.raises(ArtefactForeign, match="is of the kind onnx"):
         open_qdq_model(model.path)
     write_graph(proto, manifest.model_copy(update={"kind": Kind.QDQ}), tmp_path / "qdq.onnx")
-    with pytest.raises(ArtefactForeign, match="is a qdq graph"):
+    with pytest.raises(ArtefactForeign, match="is of the kind qdq"):
         open_onnx_model(tmp_path / "qdq.onnx")
 
 
