@@ -11,15 +11,9 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
-from sall_edge.artifacts import (
-    GraphManifest,
-    Kind,
-    OnnxModel,
-    QdqModel,
-    file_being_written,
-    manifest_from_json,
-)
+from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel, manifest_from_json
 from sall_edge.errors import ArtefactForeign, ArtefactMissing
+from sall_edge.writing import file_being_written
 
 __all__ = ["MANIFEST_KEY", "load_proto", "open_onnx_model", "open_qdq_model", "write_graph"]
 

@@ -65,28 +65,27 @@ def quantize(
         refined_on = len(used)
         proto = refined(exact, proto, used, advance=advance)
     check(proto, keep_float=kept)
-    provenance = {
-        "ranges": {
-            "method": ranges.method.value,
-            "images": ranges.images,
-            "images_sha256": ranges.images_sha256,
-            **ranges.provenance,
-        },
-        "refined_on": refined_on,
-        "keep_float": kept,
-        "onnx": onnx.__version__,
+    made = {"refined_on": refined_on, "keep_float": kept}
+    write_graph(proto, _manifest(model, ranges, made), path)
+    return open_qdq_model(path)
+
+
+def _manifest(model: OnnxModel, ranges: Ranges, made: dict[str, Any]) -> GraphManifest:
+    measured = {
+        "method": ranges.method.value,
+        "images": ranges.images,
+        "images_sha256": ranges.images_sha256,
+        **ranges.provenance,
     }
-    manifest = GraphManifest(
+    return GraphManifest(
         kind=Kind.QDQ,
         image=model.manifest.image,
         tasks=model.manifest.tasks,
         operating_points=model.manifest.operating_points,
         parent_sha256=model.sha256,
         precision=Precision.INT8,
-        provenance=provenance,
+        provenance={"ranges": measured, **made, "onnx": onnx.__version__},
     )
-    write_graph(proto, manifest, path)
-    return open_qdq_model(path)
 
 
 def layer_count(model: OnnxModel) -> int:

@@ -17,9 +17,10 @@ from calibration.graphs import load_proto
 from calibration.histograms import Histogram, amax_from_histogram
 from calibration.placement import place
 from calibration.recentre import recentred
-from sall_edge.artifacts import OnnxModel, file_being_written
+from sall_edge.artifacts import OnnxModel
 from sall_edge.errors import ArtefactForeign, ArtefactMissing, CalibrationError
 from sall_edge.spec import ImageSpec, RangeMethod, Spec
+from sall_edge.writing import file_being_written
 
 __all__ = [
     "DEFAULT_METHOD",

@@ -21,7 +21,6 @@ from sall_edge.artifacts import (
     EngineManifest,
     OnnxModel,
     QdqModel,
-    folder_being_written,
     open_engine,
     seal,
     sha256_of_file,
@@ -31,6 +30,7 @@ from sall_edge.fundus.prepare import golden_square
 from sall_edge.runtime.machine import describe
 from sall_edge.runtime.session import open_reference, open_session
 from sall_edge.spec import Backend, ImageSpec, Precision, TargetSpec
+from sall_edge.writing import folder_being_written
 
 __all__ = ["build_float", "build_int8"]
 

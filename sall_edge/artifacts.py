@@ -2,17 +2,11 @@
 
 Checkpoints and engines are folders: their files, `manifest.json` with the hash of every file, and `signature` with
 the hash of the manifest. Graphs are single ONNX files that carry their manifest as metadata (`calibration.graphs`
-reads it, because that takes the onnx package). Everything is written beside its place and renamed into it, so a power
-cut leaves the old artefact or none.
+reads it, because that takes the onnx package). `writing` puts them in their place.
 """
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -21,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from sall_edge.errors import ArtefactChanged, ArtefactForeign, ArtefactMissing, OutputError
+from sall_edge.errors import ArtefactChanged, ArtefactForeign, ArtefactMissing
 from sall_edge.spec import ImageSpec, Precision, Spec, TargetSpec, Task
 
 __all__ = [
@@ -34,8 +28,6 @@ __all__ = [
     "Manifest",
     "OnnxModel",
     "QdqModel",
-    "file_being_written",
-    "folder_being_written",
     "manifest_from_json",
     "open_checkpoint",
     "open_engine",
@@ -264,73 +256,3 @@ def _open_folder(path: Path, model: type[ManifestT]) -> tuple[ManifestT, str]:
         if sha256_of_file(path / name) != recorded:
             raise ArtefactChanged(f"{path / name} changed", f"its sha256 is not {recorded[:16]}…", restore)
     return manifest, digest
-
-
-@contextmanager
-def folder_being_written(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its place when the block ends well, and vanishes when it does not.
-
-    Raises:
-        OutputError: The place cannot be written.
-    """
-    with _output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    try:
-        yield temporary
-        with _output_errors(path):
-            temporary.chmod(0o755)
-            _replace_folder(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def file_being_written(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, with its suffix, that takes its place when the block ends well.
-
-    Raises:
-        OutputError: The place cannot be written.
-    """
-    with _output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with _output_errors(path):
-            temporary.chmod(0o644)
-            _flush(temporary)
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _output_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as cause:
-        fix = "check that the folder exists, may be written and has room"
-        raise OutputError(f"cannot write {path}", cause.strerror or str(cause), fix) from cause
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _replace_folder(new: Path, path: Path) -> None:
-    for file in new.iterdir():
-        _flush(file)
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    new.rename(path)
-    _flush(path.parent)
-    shutil.rmtree(old, ignore_errors=True)

@@ -8,9 +8,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from sall_edge.artifacts import Checkpoint, CheckpointManifest, folder_being_written, open_checkpoint, seal
+from sall_edge.artifacts import Checkpoint, CheckpointManifest, open_checkpoint, seal
 from sall_edge.errors import ArtefactForeign
 from sall_edge.spec import ImageSpec, Task
+from sall_edge.writing import folder_being_written
 from trainer.network import SallNetwork
 
 __all__ = ["WEIGHTS_NAME", "load_network", "save_checkpoint"]

@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from sall_edge.artifacts import file_being_written
 from sall_edge.errors import OutputError, PhotographError
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.prepare import prepare_file
 from sall_edge.spec import ImageSpec, Task
+from sall_edge.writing import file_being_written
 from trainer.losses import UNKNOWN
 from trainer.progress import Progress
 

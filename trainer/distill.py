@@ -15,8 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sall_edge.artifacts import Checkpoint, file_being_written
+from sall_edge.artifacts import Checkpoint
 from sall_edge.errors import ArtefactForeign
+from sall_edge.writing import file_being_written
 from trainer.checkpoint import load_network
 from trainer.data import Squares
 from trainer.evaluate import BATCH_SIZE, logits_of

@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
-from sall_edge.artifacts import file_being_written
 from sall_edge.errors import ArtefactForeign
+from sall_edge.writing import file_being_written
 from trainer.network import SallNetwork
 from trainer.options import TrainingOptions
 

@@ -11,10 +11,11 @@ import timm
 import torch
 from torch import Tensor
 
-from sall_edge.artifacts import Checkpoint, file_being_written, open_checkpoint
+from sall_edge.artifacts import Checkpoint, open_checkpoint
 from sall_edge.errors import TrainingError
 from sall_edge.fundus.labels import LabelledPhotograph, in_split
 from sall_edge.spec import Method, Task, TaskSet
+from sall_edge.writing import file_being_written
 from trainer.checkpoint import save_checkpoint
 from trainer.data import Squares, prepared_squares
 from trainer.distill import read_targets, soft_labels, write_targets

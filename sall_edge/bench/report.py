@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from sall_edge.artifacts import file_being_written
 from sall_edge.bench.accuracy import ReliabilityBin
 from sall_edge.bench.measure import BenchReport
 from sall_edge.spec import Task
+from sall_edge.writing import file_being_written
 
 __all__ = ["Picture", "write_html"]
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sall_edge.artifacts import file_being_written
 from sall_edge.errors import OutputError
 from sall_edge.runtime.session import Prediction
 from sall_edge.screening.verdict import Examined, ScreenedPhotograph, TaskVerdict
 from sall_edge.spec import Task
+from sall_edge.writing import file_being_written
 
 __all__ = ["caption_of", "draw_overlay", "overlay_path", "text_width_px", "write_overlay"]
 

@@ -9,8 +9,6 @@ from sall_edge.artifacts import (
     Checkpoint,
     CheckpointManifest,
     EngineManifest,
-    file_being_written,
-    folder_being_written,
     manifest_from_json,
     open_checkpoint,
     open_engine,
@@ -19,6 +17,7 @@ from sall_edge.artifacts import (
 )
 from sall_edge.errors import ArtefactChanged, ArtefactError, ArtefactForeign, ArtefactMissing, OutputError
 from sall_edge.spec import ImageSpec, Task
+from sall_edge.writing import file_being_written, folder_being_written
 
 TASK = Task(name="dr", title="DR", column="dr_grade", grades=("none", "some"), referable_from=1)
 FILES = ("weights.safetensors", "manifest.json", "signature")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import cv2
 
-from sall_edge.artifacts import folder_being_written
 from sall_edge.errors import OutputError
 from sall_edge.fundus.phantom.cohort import PhantomRecord, label_of_record, phantom_at, record_at
 from sall_edge.spec import Labelling
+from sall_edge.writing import folder_being_written
 
 __all__ = ["RECIPE_NAME", "write_phantoms"]
 

@@ -1,0 +1,85 @@
+"""Files and folders that appear whole or not at all.
+
+Everything is written beside its place and renamed into it, so a power cut leaves the old artefact or none.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sall_edge.errors import OutputError
+
+__all__ = ["file_being_written", "folder_being_written"]
+
+
+@contextmanager
+def folder_being_written(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place when the block ends well, and vanishes when it does not.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    with _output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    try:
+        yield temporary
+        with _output_errors(path):
+            temporary.chmod(0o755)
+            _replace_folder(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def file_being_written(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`, with its suffix, that takes its place when the block ends well.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    with _output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with _output_errors(path):
+            temporary.chmod(0o644)
+            _flush(temporary)
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as cause:
+        fix = "check that the folder exists, may be written and has room"
+        raise OutputError(f"cannot write {path}", cause.strerror or str(cause), fix) from cause
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    for file in new.iterdir():
+        _flush(file)
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
+    _flush(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
