@@ -9,12 +9,12 @@ weights after the other and lets those still to come make up for the error, as f
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.histograms import LEVELS
+
 __all__ = ["DAMPING", "rounded_weights"]
 
 DAMPING = 0.001
 """Added to the moments' diagonal, as a share of its mean: directions that no calibration photograph showed stay put."""
-
-LEVELS = 127
 
 
 def rounded_weights(

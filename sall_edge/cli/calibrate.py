@@ -46,7 +46,7 @@ def quantize_model(
     from calibration.quantize import layer_count, quantize
     from calibration.ranges import measure_ranges, save_ranges
     from calibration.sample import choose
-    from sall_edge.bench.measure import prepare_set
+    from sall_edge.cli.preparing import prepare_shown
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import in_split, read_labels
     from sall_edge.spec import TaskSet
@@ -55,10 +55,7 @@ def quantize_model(
     photographs = in_split(read_labels(labels, tasks), split)
     chosen = choose(photographs, tasks.tasks, count, rng=np.random.default_rng(seed))
     with ProgressBar() as progress:
-        progress.stage("preparing", len(chosen))
-        prepared = prepare_set(chosen, model.manifest.image, advance=progress.advance)
-        for path, what in prepared.failures:
-            progress.note(f"left out: {path}: {what}")
+        prepared = prepare_shown(chosen, model.manifest.image, progress)
         progress.stage("measuring ranges", len(prepared.squares))
         ranges = measure_ranges(model, prepared.squares, method=method, advance=progress.advance)
         save_ranges(ranges, output.with_suffix(".ranges.json"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sall_edge.artifacts import open_checkpoint, open_engine
+from sall_edge.artifacts import Checkpoint, open_checkpoint, open_engine
 from sall_edge.cli.arguments import Json, Labels, Split
 
 if TYPE_CHECKING:
@@ -25,28 +25,26 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Accuracy, kappa, AUC, sensitivity, specificity and ECE, with 95 % intervals by patient."""
-    from sall_edge.bench.measure import measure_accuracy, predict_all, prepare_set
+    from sall_edge.bench.measure import measure_accuracy, predict_all
+    from sall_edge.cli.preparing import prepare_shown
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import in_split, read_labels
     from sall_edge.spec import TaskSet
 
-    is_checkpoint = (source / "weights.safetensors").is_file()
-    manifest = open_checkpoint(source).manifest if is_checkpoint else open_engine(source).manifest
+    artefact = open_checkpoint(source) if (source / "weights.safetensors").is_file() else open_engine(source)
+    manifest = artefact.manifest
     photographs = in_split(read_labels(labels, TaskSet(tasks=manifest.tasks)), split)
     with ProgressBar() as progress:
-        progress.stage("preparing", len(photographs))
-        prepared = prepare_set(photographs, manifest.image, advance=progress.advance)
-        for path, what in prepared.failures:
-            progress.note(f"left out: {path}: {what}")
+        prepared = prepare_shown(photographs, manifest.image, progress)
         progress.stage("grading", len(prepared.squares))
-        if is_checkpoint:
+        if isinstance(artefact, Checkpoint):
             from trainer.evaluate import predict_checkpoint
 
-            probs = predict_checkpoint(open_checkpoint(source), prepared.squares)
+            probs = predict_checkpoint(artefact, prepared.squares, progress=progress)
         else:
             from sall_edge.runtime.session import open_session
 
-            with open_session(open_engine(source)) as session:
+            with open_session(artefact) as session:
                 probs = predict_all(session, prepared.squares, advance=progress.advance)
     accuracy = measure_accuracy(prepared.photographs, manifest.tasks, probs, manifest.operating_points)
     if as_json:
