@@ -25,6 +25,9 @@ __all__ = ["Loss", "Stage", "fit"]
 Loss = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, Tensor]], Tensor]
 """(logits by task, (N, tasks) labels, soft labels by task) to (N,) losses."""
 
+_ADAPTATION_BATCHES = 12
+"""Batches that frozen normalisation takes its statistics from."""
+
 _GRADIENT_NORM = 5.0
 """Longer gradients are shortened to it: one odd photograph must not throw the network off."""
 
@@ -63,6 +66,8 @@ def fit(stage: Stage, options: TrainingOptions, run: Path, *, progress: Progress
     state = State.fresh(_first_network(stage, options), options)
     if path.exists():
         state.restore(path)
+    else:
+        _adapt(state, stage, options)
     steps = stage.steps_per_epoch(options)
     progress.stage(stage.name, options.epochs * steps)
     progress.advance(state.epoch * steps)
@@ -116,6 +121,17 @@ def _step(state: State, loss: Tensor, stage: Stage, options: TrainingOptions) ->
     state.optimizer.step()
     state.step += 1
     state.follow(options.average_decay)
+
+
+def _adapt(state: State, stage: Stage, options: TrainingOptions) -> None:
+    """Fits what is frozen to fundus photographs, before the first step."""
+    count = min(_ADAPTATION_BATCHES, stage.steps_per_epoch(options))
+    with seeded(options.seed, stage.name, -2) as generator:
+        positions = torch.randperm(len(stage.train), generator=generator).numpy()
+        chosen = [positions[batch] for batch in in_batches(len(positions), options.batch_size)][:count]
+        shown = (augment(stage.train.images(batch), options.augmentation, generator) for batch in chosen)
+        state.network.adapt_frozen_statistics(shown)
+    state.average.load_state_dict(state.network.state_dict())
 
 
 def _first_network(stage: Stage, options: TrainingOptions) -> SallNetwork:

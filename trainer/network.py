@@ -1,6 +1,6 @@
 """The SALL network: one convolutional backbone, one linear head per disease."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import timm
 import torch
@@ -64,7 +64,7 @@ class SallNetwork(nn.Module):
         self._frozen: list[nn.Module] = []
 
     def freeze(self, groups: int) -> None:
-        """Keeps the first groups of the backbone's layers as they are: no gradients, no new batch statistics.
+        """Keeps the first groups of the backbone's layers as they are: no gradients, no batch statistics of their own.
 
         Early layers see edges and colours, which ImageNet taught well, and they cost most: their maps are the largest.
 
@@ -87,6 +87,29 @@ class SallNetwork(nn.Module):
             if own and own <= names:
                 module.requires_grad_(False).eval()
                 self._frozen.append(module)
+
+    def adapt_frozen_statistics(self, batches: Iterable[Real[Tensor, "N side side 3"]]) -> None:
+        """Gives frozen batch normalisation the statistics of these photographs; its weights stay.
+
+        ImageNet's statistics belong to pictures with far more contrast: under them the first maps of a retina hardly
+        leave zero, where the rounding of INT8 and the noise of a sensor weigh most (adaptive batch normalisation, Li et
+        al. 2016, arXiv 1603.04779).
+
+        Args:
+            batches: (N, side, side, 3) RGB in 0..255 each; their means and variances are averaged.
+        """
+        layers = [module for module in self._frozen if isinstance(module, nn.BatchNorm2d)]
+        if not layers:
+            return
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # torch's way to ask for the plain average over all batches
+            layer.train()
+        with torch.no_grad():
+            for images in batches:
+                self.features(images)
+        for layer in layers:
+            layer.eval()
 
     def train(self, mode: bool = True) -> "SallNetwork":
         """Training mode, except for what is frozen."""

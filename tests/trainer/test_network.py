@@ -81,6 +81,25 @@ def test_frozen_groups_keep_weights_and_statistics_while_the_rest_learns(network
     assert any(name.startswith("backbone.blocks") for name in moved)
 
 
+def test_frozen_normalisation_takes_the_statistics_of_photographs(network: SallNetwork) -> None:
+    network.freeze(2)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    batches = [torch.randint(0, limit, (4, 64, 64, 3), dtype=torch.uint8) for limit in (40, 256)]
+    network.adapt_frozen_statistics(batches)
+    normalised = [((images.float() / 255 - 0.5) / 0.25).permute(0, 3, 1, 2) for images in batches]
+    means = [network.backbone.conv_stem(images).mean(dim=(0, 2, 3)) for images in normalised]
+    assert torch.allclose(network.backbone.bn1.running_mean, (means[0] + means[1]) / 2, atol=SAME)
+    learned = {name for name, tensor in network.named_parameters() if not torch.equal(tensor, before[name])}
+    assert learned == set()
+    assert not network.backbone.bn1.training
+
+
+def test_photographs_change_no_statistics_when_nothing_is_frozen(network: SallNetwork) -> None:
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network.adapt_frozen_statistics([torch.zeros(2, 64, 64, 3, dtype=torch.uint8)])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
 def test_nothing_is_frozen_unless_asked(network: SallNetwork) -> None:
     network.freeze(0)
     assert all(parameter.requires_grad for parameter in network.parameters())
