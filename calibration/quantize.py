@@ -2,7 +2,8 @@
 
 Weights are stored as int8 with a DequantizeLinear, one scale per output channel (axis 0); activations get one shared
 QuantizeLinear/DequantizeLinear pair per tensor with a 0-d scale; zero points are 0; biases stay float. Before that,
-ReLU6 maps move around zero (`recentre`); after it, weights and biases are refined on calibration squares (`refine`).
+ReLU6 maps move around zero (`recentre`) and the channels of residual streams fill one range (`equalise`); after it,
+weights and biases are refined on calibration squares (`refine`).
 """
 
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from calibration.equalise import equalised
 from calibration.graphs import load_proto, open_qdq_model, write_graph
 from calibration.histograms import LEVELS
 from calibration.lint import check
@@ -57,7 +59,7 @@ def quantize(
     """
     check_ranges(ranges, model)
     kept = sorted(set(keep_float))
-    exact = recentred(load_proto(model))
+    exact = equalised(recentred(load_proto(model)), ranges.channels)
     proto = with_qdq(exact, ranges.amax, keep_float=kept)
     refined_on = 0
     if squares is not None:

@@ -1,8 +1,10 @@
 """FP32 graph + prepared squares -> the range of every tensor that will be quantized."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from calibration.equalise import ChannelRange, channel_ranges, equalised, stream_tensors
 from calibration.graphs import load_proto
 from calibration.histograms import Histogram, amax_from_histogram
 from calibration.placement import place
@@ -41,6 +44,9 @@ DEFAULT_METHOD = RangeMethod.MSE
 FEWEST_IMAGES = 8
 """Fewer say more about themselves than about a clinic's photographs."""
 
+CHANNEL_IMAGES = 64
+"""The first so many images say how wide every channel of a stream is; they are held in memory."""
+
 ADVISED_IMAGES = 256
 """Below this number, rare photographs move the ranges; the provenance says so."""
 
@@ -56,7 +62,8 @@ class Ranges(Spec):
         image_spec_sha256: Hash of the preparation of the squares.
         images: Number of squares.
         images_sha256: Hash over all squares' pixels, in order.
-        amax: Tensor name to the largest magnitude, in the order of computation.
+        amax: Tensor name to the largest magnitude, in the order of computation, after equalisation with `channels`.
+        channels: Tensor name to the ranges of its channels, see `equalise`; without them nothing is equalised.
         provenance: For people: versions, and warnings under `warnings`.
     """
 
@@ -66,6 +73,7 @@ class Ranges(Spec):
     images: Annotated[int, Field(ge=FEWEST_IMAGES)]
     images_sha256: str
     amax: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
+    channels: dict[str, ChannelRange] = {}
     provenance: dict[str, Any] = {}
 
 
@@ -78,6 +86,7 @@ class Measurement:
     images: int
     images_sha256: str
     histograms: dict[str, Histogram]
+    channels: dict[str, ChannelRange]
 
 
 def measure_ranges(
@@ -110,14 +119,17 @@ def measure(
     Raises:
         CalibrationError: See `measure_ranges`.
     """
+    checked = _checked(squares, model.manifest.image)
+    first = list(itertools.islice(checked, CHANNEL_IMAGES))
     proto = recentred(load_proto(model))
+    channels = channel_ranges(proto, stream_tensors(proto.graph), first) if len(first) >= FEWEST_IMAGES else {}
+    proto = equalised(proto, channels)
     tensors = list(place(proto.graph).activations)
     session = _session_with_outputs(proto, tensors)
     histograms = {tensor: Histogram() for tensor in tensors}
     digest = hashlib.sha256()
     count = 0
-    for square in squares:
-        _check_square(square, model.manifest.image, count)
+    for square in itertools.chain(first, checked):
         for tensor, values in zip(tensors, session.run(tensors, {"image": square[None]}), strict=True):
             if not np.isfinite(values).all():
                 what = f"activation {tensor} is not finite on calibration image {count}"
@@ -139,6 +151,7 @@ def measure(
         images=count,
         images_sha256=digest.hexdigest(),
         histograms=histograms,
+        channels=channels,
     )
 
 
@@ -159,6 +172,7 @@ def ranges_from_measurement(measurement: Measurement, *, method: RangeMethod) ->
         images=measurement.images,
         images_sha256=measurement.images_sha256,
         amax=amax,
+        channels=measurement.channels,
         provenance=provenance,
     )
 
@@ -169,8 +183,9 @@ def save_ranges(ranges: Ranges, path: Path) -> None:
     Raises:
         OutputError: The place cannot be written.
     """
+    text = re.sub(r"\[[^\[\]]+\]", lambda numbers: " ".join(numbers[0].split()), ranges.model_dump_json(indent=2))
     with file_being_written(path) as temporary:
-        temporary.write_text(ranges.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def load_ranges(path: Path, model: OnnxModel) -> Ranges:
@@ -210,6 +225,12 @@ def _session_with_outputs(proto: onnx.ModelProto, tensors: list[str]) -> Any:
     for tensor in tensors:
         proto.graph.output.append(onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None))
     return onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def _checked(squares: Iterable[NDArray[np.uint8]], image: ImageSpec) -> Iterator[NDArray[np.uint8]]:
+    for index, square in enumerate(squares):
+        _check_square(square, image, index)
+        yield square
 
 
 def _check_square(square: NDArray[np.uint8], image: ImageSpec, index: int) -> None:

@@ -1,9 +1,9 @@
 """A Q/DQ graph brought closer to its FP32 graph on calibration photographs, layer by layer.
 
 Both graphs are walked together, one node after the other. At every INT8 convolution the weights are rounded again for
-the inputs that the layer really gets (`rounding`), and its bias takes back what is left of the mean shift (bias
-correction, Nagel et al. 2019). Layers further down then see inputs that are already corrected. Nothing but weights and
-biases changes, so the graph is as fast as before.
+the inputs that the layer really gets (`rounding`). The bias of every layer, float heads included, takes back what is
+left of the mean shift (bias correction, Nagel et al. 2019). Layers further down then see inputs that are already
+corrected. Nothing but weights and biases changes, so the graph is as fast as before.
 """
 
 from collections import Counter
@@ -73,6 +73,7 @@ class _Walk:
         self.changed: dict[str, Array] = {}
         self.makers = {name: node for node in quantized.graph.node for name in node.output}
         self.readers = Counter(name for node in quantized.graph.node for name in node.input)
+        self.layers_of = self.readers.copy()
         self.float_readers = Counter(name for node in proto.graph.node for name in node.input)
         self.rng = np.random.default_rng(0)
 
@@ -82,16 +83,14 @@ class _Walk:
         if original is not None:
             self._run(original, self.floats)
         weight = self.makers.get(node.input[1]) if node.op_type == "Conv" else None
-        if weight is None or weight.op_type != "DequantizeLinear":
-            self._run(node, self.values)
-            self._forget(node, original)
-            return False
-        if all(step == 1 for step in _integers(node, "dilations", [1, 1])):  # `_windows` have no gaps
+        is_int8 = weight is not None and weight.op_type == "DequantizeLinear"
+        if weight is not None and is_int8 and _has_dense_windows(node):
             self._round(node, weight)
         self._run(node, self.values)
-        self._correct_bias(node)
+        if node.op_type in ("Conv", "Gemm"):
+            self._correct_bias(node)
         self._forget(node, original)
-        return True
+        return is_int8
 
     def store(self) -> None:
         """Writes what changed into the graph."""
@@ -114,7 +113,8 @@ class _Walk:
         self.values[weight.output[0]] = rounded * scale.reshape(-1, *[1] * (exact.ndim - 1))
 
     def _correct_bias(self, layer: onnx.NodeProto) -> None:
-        if len(layer.input) < 3:
+        is_own = len(layer.input) > 2 and layer.input[2] in self.constants and self.layers_of[layer.input[2]] == 1
+        if not is_own:
             return
         output, bias = layer.output[0], layer.input[2]
         axes = (0, *range(2, self.values[output].ndim))
@@ -133,6 +133,11 @@ class _Walk:
                 readers[name] -= 1
                 if not readers[name]:
                     values.pop(name, None)
+
+
+def _has_dense_windows(layer: onnx.NodeProto) -> bool:
+    """`_windows` have no gaps."""
+    return all(step == 1 for step in _integers(layer, "dilations", [1, 1]))
 
 
 def _windows(

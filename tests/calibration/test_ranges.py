@@ -108,6 +108,18 @@ def test_saved_ranges_come_back_and_read_one_tensor_a_line(model: OnnxModel, squ
     assert sum('"stem.act"' in line for line in lines) == 1
 
 
+def test_channel_ranges_are_kept_one_list_a_line(tiny_model: OnnxModel, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    side = tiny_model.manifest.image.side_px
+    ranges = measure_ranges(tiny_model, list(rng.integers(0, 256, (8, side, side, 3)).astype(np.uint8)))
+    assert len(ranges.channels) > 1
+    save_ranges(ranges, tmp_path / "ranges.json")
+    assert load_ranges(tmp_path / "ranges.json", tiny_model) == ranges
+    lists = [line for line in (tmp_path / "ranges.json").read_text().splitlines() if '"low": [' in line]
+    assert len(lists) == len(ranges.channels)
+    assert all(line.rstrip(",").endswith("]") for line in lists)
+
+
 def test_ranges_of_another_graph_are_stale(
     model: OnnxModel, proto: onnx.ModelProto, manifest: GraphManifest, squares: Squares, tmp_path: Path
 ) -> None:
