@@ -9,6 +9,7 @@ corrected. Nothing but weights and biases changes, so the graph is as fast as be
 from collections import Counter
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -27,6 +28,9 @@ PIXELS_AT_ONCE = MOST_IMAGES * 224 * 224
 
 POSITIONS = 128
 """Windows per image that a layer's moments are taken from; neighbours say nearly the same."""
+
+OUTSIDE = 4
+"""Brightest channel of a pixel outside the field of view; `prepare` leaves it black, resampling smears its rim."""
 
 
 def refinement_count(side_px: int) -> int:
@@ -76,6 +80,7 @@ class _Walk:
         self.layers_of = self.readers.copy()
         self.float_readers = Counter(name for node in proto.graph.node for name in node.input)
         self.rng = np.random.default_rng(0)
+        self.field = squares.max(axis=3) > OUTSIDE
 
     def step(self, node: onnx.NodeProto) -> bool:
         """Computes a node in both graphs, an INT8 convolution with refined weights and bias; whether it was one."""
@@ -104,7 +109,9 @@ class _Walk:
         exact = self.floats[self.float_nodes[layer.name].input[1]]
         (groups,) = _integers(layer, "group", [1])
         rows = exact.shape[0] // groups
-        inputs = _windows(self.values[layer.input[0]], exact.shape[2:], layer, groups, self.rng)
+        height, width = self.floats[layer.output[0]].shape[2:]
+        places = _places(_covered(self.field, height, width), self.rng)
+        inputs = _windows(self.values[layer.input[0]], exact.shape[2:], layer, groups, places)
         moments = np.matmul(inputs.transpose(0, 2, 1), inputs).astype(np.float64)
         rounded = rounded_weights(
             exact.reshape(groups, rows, -1).astype(np.float32), scale.reshape(groups, rows).astype(np.float32), moments
@@ -117,8 +124,10 @@ class _Walk:
         if not is_own:
             return
         output, bias = layer.output[0], layer.input[2]
-        axes = (0, *range(2, self.values[output].ndim))
-        shift = self.floats[output].mean(axis=axes) - self.values[output].mean(axis=axes)
+        gap = self.floats[output] - self.values[output]
+        if gap.ndim == 4:
+            gap = gap.transpose(0, 2, 3, 1)[_covered(self.field, *gap.shape[2:])]
+        shift = gap.mean(axis=0)
         self.changed[bias] = self.constants[bias] = (self.constants[bias] + shift).astype(np.float32)
         self.values[output] = self.values[output] + shift.reshape(1, -1, *[1] * (self.values[output].ndim - 2))
 
@@ -140,21 +149,37 @@ def _has_dense_windows(layer: onnx.NodeProto) -> bool:
     return all(step == 1 for step in _integers(layer, "dilations", [1, 1]))
 
 
+def _covered(field: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """(N, height, width) cells of a map that lie wholly inside the field of view; all cells where none does."""
+    covered = np.stack([cv2.resize(f.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) for f in field])
+    inside: NDArray[np.bool_] = covered > 0.999
+    inside[~inside.any(axis=(1, 2))] = True
+    return inside
+
+
+def _places(covered: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+    """(N, POSITIONS, 2) rows and columns of cells, drawn among the covered ones of each picture."""
+    drawn = []
+    for cells in covered:
+        found = np.argwhere(cells)
+        drawn.append(found[rng.choice(len(found), POSITIONS, replace=len(found) < POSITIONS)])
+    return np.stack(drawn)
+
+
 def _windows(
-    inputs: Array, kernel: tuple[int, ...], layer: onnx.NodeProto, groups: int, rng: np.random.Generator
+    inputs: Array, kernel: tuple[int, ...], layer: onnx.NodeProto, groups: int, places: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """(groups, samples, columns) what the layer's filters see of all images, at `POSITIONS` places."""
+    """(groups, samples, columns) what the layer's filters see of all images, at the given places of its output."""
     pads = _integers(layer, "pads", [0, 0, 0, 0])
     strides = _integers(layer, "strides", [1, 1])
     padded = np.pad(inputs, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))[:, :, :: strides[0], :: strides[1]]
-    images, channels, height, width = windows.shape[:4]
-    chosen = rng.permutation(height * width)[:POSITIONS]
-    picked = windows[:, :, chosen // width, chosen % width]  # (images, channels, positions, *kernel)
+    images, channels = windows.shape[:2]
+    # Indices around a slice put the sampled axes first: (images, positions, channels, *kernel).
+    picked = windows[np.arange(images)[:, None], :, places[..., 0], places[..., 1]]
     columns = channels // groups * int(np.prod(kernel))
-    samples = picked.reshape(images, groups, channels // groups, len(chosen), -1).transpose(1, 0, 3, 2, 4)
-    seen: NDArray[np.float32] = samples.reshape(groups, images * len(chosen), columns).astype(np.float32)
-    return seen
+    samples = picked.reshape(images * places.shape[1], groups, columns).transpose(1, 0, 2)
+    return np.ascontiguousarray(samples, dtype=np.float32)
 
 
 def _integers(node: onnx.NodeProto, name: str, default: list[int]) -> list[int]:
