@@ -132,8 +132,12 @@ class Method(str, Enum):
 
     SINGLE = "single"
     MULTITASK = "multitask"
+    MULTITASK_NORMAL = "multitask-normal"
+    LABEL_SMOOTHING = "label-smoothing"
+    DISTILL = "distill"
     SALL_PAPER = "sall-paper"
     SALL = "sall"
+    SALL_FEATURE = "sall-feature"
 
 
 class RangeMethod(str, Enum):

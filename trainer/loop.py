@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 from torch.utils.tensorboard.writer import SummaryWriter
@@ -13,23 +15,40 @@ from sall_edge.errors import TrainingError
 from trainer.augment import augment
 from trainer.data import Squares, in_batches
 from trainer.evaluate import BATCH_SIZE, logits_of, validation_score
+from trainer.frozen import Views, pooled_from
 from trainer.network import SallNetwork
 from trainer.options import Arithmetic, TrainingOptions
 from trainer.progress import Progress
 from trainer.sampling import drawn_positions, sampling_weights
 from trainer.state import State, learning_rate_at, seeded
-from trainer.weights import load_backbone_weights, normalisation_of
 
-__all__ = ["Loss", "Stage", "fit"]
-
-Loss = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, Tensor]], Tensor]
-"""(logits by task, (N, tasks) labels, soft labels by task) to (N,) losses."""
-
-_ADAPTATION_BATCHES = 12
-"""Batches that frozen normalisation takes its statistics from."""
+__all__ = ["Batch", "Loss", "Stage", "fit"]
 
 _GRADIENT_NORM = 5.0
 """Longer gradients are shortened to it: one odd photograph must not throw the network off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What a loss sees of a step.
+
+    Attributes:
+        logits: Raw (N, K) by task.
+        projected: (N, C) by task: the network's features as each teacher would have them; empty without projections.
+        labels: (N, tasks) grades, -1 unknown.
+        soft: (N, K) soft labels by task; empty without teachers.
+        features: (N, C) teachers' pooled features by task; empty without teachers.
+    """
+
+    logits: Mapping[str, Tensor]
+    projected: Mapping[str, Tensor]
+    labels: Tensor
+    soft: Mapping[str, Tensor]
+    features: Mapping[str, Tensor]
+
+
+Loss = Callable[[Batch], Tensor]
+"""A batch to (N,) losses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +59,9 @@ class Stage:
         name: Such as `teacher-dr`; part of every seed and file name.
         train, validation: Squares labelled for the stage's tasks.
         loss: Per image.
-        soft: Soft labels by task, (n, K) in the order of `train`; empty for stages without teachers.
+        soft, features: Soft labels (n, K) and pooled features (n, C) of the teachers by task, in the order of `train`;
+            empty for stages without teachers.
+        views: What frozen layers made of the squares; None: they are augmented anew in every epoch.
     """
 
     name: str
@@ -48,14 +69,23 @@ class Stage:
     validation: Squares
     loss: Loss
     soft: Mapping[str, Tensor] = field(default_factory=dict)
+    features: Mapping[str, Tensor] = field(default_factory=dict)
+    views: Views | None = None
 
     def steps_per_epoch(self, options: TrainingOptions) -> int:
         """Full batches only: batch normalisation of a small rest would disturb the statistics."""
         return max(1, len(self.train) // options.batch_size)
 
 
-def fit(stage: Stage, options: TrainingOptions, run: Path, *, progress: Progress) -> State:
+def fit(stage: Stage, first: SallNetwork, options: TrainingOptions, run: Path, *, progress: Progress) -> State:
     """The stage, trained to its end; goes on from `run/state/STAGE.safetensors` if that is there.
+
+    Args:
+        stage: What is learned from what.
+        first: The network before the first step, see `start.first_network`.
+        options: How.
+        run: The run's folder.
+        progress: Told of every step.
 
     Raises:
         TrainingError: The loss is not a number.
@@ -63,11 +93,9 @@ def fit(stage: Stage, options: TrainingOptions, run: Path, *, progress: Progress
         OutputError: `run` cannot be written.
     """
     path = run / "state" / f"{stage.name}.safetensors"
-    state = State.fresh(_first_network(stage, options), options)
+    state = State.fresh(first, options)
     if path.exists():
         state.restore(path)
-    else:
-        _adapt(state, stage, options)
     steps = stage.steps_per_epoch(options)
     progress.stage(stage.name, options.epochs * steps)
     progress.advance(state.epoch * steps)
@@ -95,16 +123,32 @@ def _train_epoch(
     total = 0.0
     for batch in list(in_batches(len(drawn), options.batch_size))[:steps]:
         positions = drawn[batch]
-        images = augment(stage.train.images(positions), options.augmentation, generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=options.arithmetic is Arithmetic.BFLOAT16):
-            logits = state.network(images)
-        logits = {name: z.float() for name, z in logits.items()}
-        soft = {name: probabilities[positions] for name, probabilities in stage.soft.items()}
-        loss = stage.loss(logits, stage.train.targets(positions), soft).mean()
+            pooled = _pooled(state.network, stage, positions, options, generator).float()
+        seen = Batch(
+            logits=state.network.graded(pooled),
+            projected=state.network.projected(pooled),
+            labels=stage.train.targets(positions),
+            soft={name: probabilities[positions] for name, probabilities in stage.soft.items()},
+            features={name: features[positions] for name, features in stage.features.items()},
+        )
+        loss = stage.loss(seen).mean()
         _step(state, loss, stage, options)
         total += loss.item()
         progress.advance()
     return total / steps
+
+
+def _pooled(
+    network: SallNetwork,
+    stage: Stage,
+    positions: npt.NDArray[np.integer],
+    options: TrainingOptions,
+    generator: Generator,
+) -> Tensor:
+    if stage.views is not None:
+        return pooled_from(network, stage.views.draw(stage.train.rows[positions], generator))
+    return network.pooled(augment(stage.train.images(positions), options.augmentation, generator))
 
 
 def _step(state: State, loss: Tensor, stage: Stage, options: TrainingOptions) -> None:
@@ -121,25 +165,3 @@ def _step(state: State, loss: Tensor, stage: Stage, options: TrainingOptions) ->
     state.optimizer.step()
     state.step += 1
     state.follow(options.average_decay)
-
-
-def _adapt(state: State, stage: Stage, options: TrainingOptions) -> None:
-    """Fits what is frozen to fundus photographs, before the first step."""
-    count = min(_ADAPTATION_BATCHES, stage.steps_per_epoch(options))
-    with seeded(options.seed, stage.name, -2) as generator:
-        positions = torch.randperm(len(stage.train), generator=generator).numpy()
-        chosen = [positions[batch] for batch in in_batches(len(positions), options.batch_size)][:count]
-        shown = (augment(stage.train.images(batch), options.augmentation, generator) for batch in chosen)
-        state.network.adapt_frozen_statistics(shown)
-    state.average.load_state_dict(state.network.state_dict())
-
-
-def _first_network(stage: Stage, options: TrainingOptions) -> SallNetwork:
-    mean, std = normalisation_of(options.backbone)
-    with seeded(options.seed, stage.name, -1):
-        network = SallNetwork(
-            backbone=options.backbone, tasks=stage.train.tasks, mean=mean, std=std, dropout=options.dropout
-        )
-    load_backbone_weights(network, options.weights)
-    network.freeze(options.frozen_groups)
-    return network

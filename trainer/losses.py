@@ -12,9 +12,13 @@ from torch.nn import functional
 
 __all__ = [
     "UNKNOWN",
+    "distill_loss",
     "distillation_loss",
+    "feature_loss",
     "hard_loss",
+    "label_smoothing_loss",
     "multitask_loss",
+    "multitask_normal_loss",
     "paper_loss",
     "sall_loss",
     "sall_paper_loss",
@@ -54,6 +58,55 @@ def paper_loss(
 def multitask_loss(logits: Logits, labels: Int64[Tensor, "N tasks"]) -> Float[Tensor, " N"]:
     """Cross-entropy summed over the tasks that an image is labelled for; the others are masked."""
     losses = [hard_loss(z, labels[:, k]) for k, z in enumerate(logits.values())]
+    return sum(losses[1:], start=losses[0])
+
+
+def multitask_normal_loss(logits: Logits, labels: Int64[Tensor, "N tasks"]) -> Float[Tensor, " N"]:
+    """`multitask_loss` with every missing label taken for grade 0: what a hospital's records silently say."""
+    return multitask_loss(logits, labels.clamp_min(0))
+
+
+def label_smoothing_loss(logits: Logits, labels: Int64[Tensor, "N tasks"], *, smoothing: float) -> Float[Tensor, " N"]:
+    """`multitask_loss` with `smoothing` of the probability spread evenly over the grades (Szegedy et al. 2016,
+    arXiv 1512.00567): soft labels that know nothing of the photograph.
+    """
+    losses = [
+        functional.cross_entropy(z, labels[:, k], ignore_index=UNKNOWN, reduction="none", label_smoothing=smoothing)
+        for k, z in enumerate(logits.values())
+    ]
+    return sum(losses[1:], start=losses[0])
+
+
+def distill_loss(
+    logits: Logits, labels: Int64[Tensor, "N tasks"], soft: Soft, *, soft_weight: float, temperature: float
+) -> Float[Tensor, " N"]:
+    """Cross-entropy plus `soft_weight` times distillation from the same task's teacher, both where labelled.
+
+    It gives the student what knowledge distillation alone gives: no label crosses from one disease to the other.
+    """
+    loss = multitask_loss(logits, labels)
+    for k, (name, z) in enumerate(logits.items()):
+        known = labels[:, k] != UNKNOWN
+        loss = loss + soft_weight * known * distillation_loss(z, soft[name], temperature=temperature)
+    return loss
+
+
+def feature_loss(
+    projected: Mapping[str, Tensor], labels: Int64[Tensor, "N tasks"], features: Mapping[str, Tensor]
+) -> Float[Tensor, " N"]:
+    """1 - cos(W_b g(x), g_b(x)) summed over the tasks b that an image is not labelled for; no reduction over images.
+
+    The feature signal of the method (inferred: the abstract speaks of the feature space, the release has no such term).
+
+    Args:
+        projected: W_b g(x), (N, C_b) by task: the student's features through a linear map of its own.
+        labels: Grades, which say where a label is missing.
+        features: g_b(x), (N, C_b) by task, in the same order as `labels`: the teachers' pooled features.
+    """
+    losses = [
+        (labels[:, k] == UNKNOWN) * (1 - functional.cosine_similarity(projected[name], of_teacher, dim=1))
+        for k, (name, of_teacher) in enumerate(features.items())
+    ]
     return sum(losses[1:], start=losses[0])
 
 

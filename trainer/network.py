@@ -1,6 +1,6 @@
 """The SALL network: one convolutional backbone, one linear head per disease."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import timm
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sall_edge.errors import TrainingError
 from sall_edge.spec import Task
+from trainer.statistics import FieldStatistics
 
 __all__ = ["SallNetwork"]
 
@@ -30,6 +31,8 @@ class SallNetwork(nn.Module):
     Attributes:
         backbone: Normalised pixels to features.
         heads: Task name to linear layer, (K, C) weights.
+        projections: Task name to a linear map of the features to its teacher's; empty unless a method asks for them,
+            and no part of the finished network.
 
     Raises:
         TrainingError: timm has no such backbone, or its features are no map.
@@ -56,6 +59,7 @@ class SallNetwork(nn.Module):
         self.channels = int(self.backbone.head_hidden_size)  # type: ignore[arg-type]  # nn.Module types it as Tensor
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict({task.name: nn.Linear(self.channels, len(task.grades)) for task in tasks})
+        self.projections = nn.ModuleDict()
         # One multiplication and one addition take pixels in 0..255 to normalised values. They follow from mean and std,
         # which the manifest holds, so they are not among the weights.
         self.register_buffer("scale", torch.tensor([1 / (255 * s) for s in self.std]), persistent=False)
@@ -89,27 +93,26 @@ class SallNetwork(nn.Module):
                 self._frozen.append(module)
 
     def adapt_frozen_statistics(self, batches: Iterable[Real[Tensor, "N side side 3"]]) -> None:
-        """Gives frozen batch normalisation the statistics of these photographs; its weights stay.
+        """Gives frozen batch normalisation the statistics of these retinas; its weights stay.
 
-        ImageNet's statistics belong to pictures with far more contrast: under them the first maps of a retina hardly
-        leave zero, where the rounding of INT8 and the noise of a sensor weigh most (adaptive batch normalisation, Li et
-        al. 2016, arXiv 1603.04779).
+        ImageNet's pictures have far more contrast than a retina, and the black around the retina has more than both.
+        Under statistics of either, what lesions change hardly moves the first maps, and the noise of a sensor and the
+        rounding of INT8 weigh as much. So the mean and the variance are taken inside the field of view, away from its
+        rim (adaptive batch normalisation, Li et al. 2016, arXiv 1603.04779; the field is ours).
 
         Args:
-            batches: (N, side, side, 3) RGB in 0..255 each; their means and variances are averaged.
+            batches: (N, side, side, 3) RGB in 0..255 each, black outside the field; their statistics are averaged.
         """
         layers = [module for module in self._frozen if isinstance(module, nn.BatchNorm2d)]
         if not layers:
             return
-        for layer in layers:
-            layer.reset_running_stats()
-            layer.momentum = None  # torch's way to ask for the plain average over all batches
-            layer.train()
-        with torch.no_grad():
+        was_training = self.training
+        self.eval()  # what is not frozen must not follow these batches
+        with torch.no_grad(), FieldStatistics(layers) as statistics:
             for images in batches:
+                statistics.show(images)
                 self.features(images)
-        for layer in layers:
-            layer.eval()
+        self.train(was_training)
 
     def train(self, mode: bool = True) -> "SallNetwork":
         """Training mode, except for what is frozen."""
@@ -142,8 +145,19 @@ class SallNetwork(nn.Module):
         Args:
             images: (N, side, side, 3) RGB in 0..255, see `features`.
         """
-        pooled = self.pooled(images)
+        return self.graded(self.pooled(images))
+
+    def graded(self, pooled: Float[Tensor, "N C"]) -> dict[str, Float[Tensor, "N K"]]:
+        """Raw logits by task name of pooled features."""
         return {name: head(self.dropout(pooled)) for name, head in self.heads.items()}
+
+    def projected(self, pooled: Float[Tensor, "N C"]) -> dict[str, Float[Tensor, "N C2"]]:
+        """Pooled features as each teacher would have them, by task name."""
+        return {name: projection(pooled) for name, projection in self.projections.items()}
+
+    def add_projections(self, channels: Mapping[str, int]) -> None:
+        """Gives every task of the mapping a map to its teacher's number of features."""
+        self.projections = nn.ModuleDict({name: nn.Linear(self.channels, size) for name, size in channels.items()})
 
 
 def _backbone(name: str) -> nn.Module:

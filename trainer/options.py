@@ -29,9 +29,11 @@ class TrainingOptions:
     """Everything that decides the result, besides the photographs.
 
     Attributes:
-        method: `single` is one network per task, `multitask` one network with missing labels masked; `sall-paper` and
-            `sall` fill missing labels with teachers' soft ones: CE(t, softmax(z / T)) for all targets, as released, or
-            cross-entropy where labelled and weighted distillation where not.
+        method: `single` is one network per task, `multitask` one network with missing labels masked,
+            `multitask-normal` takes them for normal, `label-smoothing` softens labels evenly, `distill` adds the same
+            task's teacher where labelled. `sall-paper` and `sall` fill missing labels with teachers' soft ones:
+            CE(t, softmax(z / T)) for all targets, as released, or cross-entropy where labelled and weighted
+            distillation where not; `sall-feature` also draws the features towards the teachers'.
         backbone: timm name.
         weights: `imagenet`, `none`, or a file.
         image: The preparation.
@@ -46,6 +48,10 @@ class TrainingOptions:
         patience: Epochs without a better validation score before a stage ends.
         soft_weight: lambda of `sall`: weight of the teachers' labels.
         soft_temperature: T of the soft labels.
+        feature_weight: beta of `sall-feature`: weight of the teachers' features.
+        smoothing: Of `label-smoothing`: probability that goes to all grades evenly.
+        views: Augmented versions of every photograph that frozen layers see once, see `trainer.frozen`; 0 augments anew
+            in every epoch.
         wanted_sensitivity: The operating point reaches it on the validation split.
         augmentation: Limits of the random changes.
         arithmetic: Of the convolutions while training.
@@ -69,6 +75,9 @@ class TrainingOptions:
     patience: int = 6
     soft_weight: float = 1.0
     soft_temperature: float = 3.0
+    feature_weight: float = 1.0
+    smoothing: float = 0.1
+    views: int = 0
     wanted_sensitivity: float = 0.9
     augmentation: Augmentation = field(default_factory=Augmentation)
     arithmetic: Arithmetic = Arithmetic.FLOAT32
@@ -90,6 +99,13 @@ class TrainingOptions:
             "patience": (self.patience >= 1, "at least 1", "6"),
             "soft_weight": (self.soft_weight >= 0, "at least 0", "1"),
             "soft_temperature": (self.soft_temperature > 0, "above 0", "3"),
+            "feature_weight": (self.feature_weight >= 0, "at least 0", "1"),
+            "smoothing": (0 <= self.smoothing < 1, "from 0 to below 1", "0.1"),
+            "views": (
+                self.views == 0 or (self.views > 0 and self.frozen_groups > 0),
+                "at least 0, and 0 without frozen layers: only those give the same maps in every epoch",
+                "0, or freeze layers",
+            ),
             "wanted_sensitivity": (0 < self.wanted_sensitivity <= 1, "above 0 and at most 1", "0.9"),
         }
         for name, (is_legal, rule, example) in rules.items():

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,17 @@ from sall_edge.spec import Method, Task, TaskSet
 from sall_edge.writing import file_being_written
 from trainer.checkpoint import save_checkpoint
 from trainer.data import Squares, prepared_squares
-from trainer.distill import read_targets, soft_labels, write_targets
+from trainer.distill import Teachers, read_targets, soft_labels, write_targets
 from trainer.evaluate import BATCH_SIZE, logits_of
+from trainer.frozen import Views, frozen_views
 from trainer.loop import Loss, Stage, fit
-from trainer.losses import UNKNOWN, multitask_loss, sall_loss, sall_paper_loss
+from trainer.losses import UNKNOWN, multitask_loss
+from trainer.methods import loss_of
+from trainer.network import SallNetwork
 from trainer.options import TrainingOptions
 from trainer.progress import Progress
 from trainer.reliability import fitted_temperature, operating_point, softmax
+from trainer.start import first_network
 from trainer.state import State
 
 __all__ = ["TrainingOptions", "train"]
@@ -39,6 +42,7 @@ def train(
     resume: bool,
     report: Progress,
     cache: Path | None = None,
+    teachers: Teachers | None = None,
 ) -> tuple[Checkpoint, ...]:
     """The checkpoints of a run: `run/checkpoint`; for `single`, `run/checkpoint-TASK` for each task in order.
 
@@ -53,7 +57,9 @@ def train(
         run: A folder of its own.
         resume: Whether `run` may hold an earlier part of the same run.
         report: Told what is going on.
-        cache: Folder of the prepared squares; `run/cache` unless given, so that several runs can share one.
+        cache: Folder of prepared squares and of views of frozen layers; `run/cache` unless given, so that several runs
+            can share one.
+        teachers: Those of an earlier run on the same photographs; trained in `run` unless given.
 
     Raises:
         TrainingError: Labels or options that cannot give a network, a run that is there already or is another one,
@@ -69,25 +75,33 @@ def train(
         squares[split], _ = prepared_squares(chosen, tasks.tasks, options.image, folder, progress=report)
     for task in tasks.tasks:
         _check_labels(task, squares)
-    builder = _Builder(squares["train"], squares["val"], options, run, report)
-    if options.method is Method.SINGLE:
-        return tuple(
-            builder.checkpoint(f"single-{task.name}", (task,), run / f"checkpoint-{task.name}") for task in tasks.tasks
-        )
-    if options.method is Method.MULTITASK:
-        return (builder.checkpoint("student", tasks.tasks, run / "checkpoint"),)
-    teachers = {t.name: builder.checkpoint(f"teacher-{t.name}", (t,), run / "teachers" / t.name) for t in tasks.tasks}
-    return (builder.student(tasks.tasks, teachers),)
+    builder = _Builder(squares["train"], squares["val"], options, run, cache or run / "cache", report)
+    match options.method:
+        case Method.SINGLE:
+            return tuple(
+                builder.checkpoint(f"single-{task.name}", (task,), run / f"checkpoint-{task.name}")
+                for task in tasks.tasks
+            )
+        case Method.MULTITASK | Method.MULTITASK_NORMAL | Method.LABEL_SMOOTHING:
+            return (builder.checkpoint("student", tasks.tasks, run / "checkpoint", loss=loss_of(options)),)
+        case Method.DISTILL | Method.SALL_PAPER | Method.SALL | Method.SALL_FEATURE:
+            return (builder.student(tasks.tasks, teachers or builder.teachers(tasks.tasks)),)
 
 
 class _Builder:
     """Turns stages into checkpoints, unless they are there already."""
 
     def __init__(
-        self, train: Squares, validation: Squares, options: TrainingOptions, run: Path, progress: Progress
+        self,
+        train: Squares,
+        validation: Squares,
+        options: TrainingOptions,
+        run: Path,
+        cache: Path,
+        progress: Progress,
     ) -> None:
         self.train, self.validation = train, validation
-        self.options, self.run, self.progress = options, run, progress
+        self.options, self.run, self.cache, self.progress = options, run, cache, progress
 
     def checkpoint(
         self,
@@ -95,38 +109,60 @@ class _Builder:
         tasks: tuple[Task, ...],
         folder: Path,
         *,
-        loss: Loss = lambda logits, labels, soft: multitask_loss(logits, labels),
+        loss: Loss = lambda batch: multitask_loss(batch.logits, batch.labels),
         soft: Mapping[str, Tensor] | None = None,
+        features: Mapping[str, Tensor] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Checkpoint:
         """A finished stage: trained, its temperatures and operating points fitted on the validation split."""
         if (folder / "signature").is_file():
             return open_checkpoint(folder)
+        sizes = {task: tensor.shape[1] for task, tensor in (features or {}).items()}
+        first = first_network(name, tasks, self.train, self.options, projections=sizes)
         stage = Stage(
             name=name,
             train=self.train.for_tasks(tasks),
             validation=self.validation.for_tasks(tasks),
             loss=loss,
             soft=soft or {},
+            features=features or {},
+            views=self._views(first),
         )
-        state = fit(stage, self.options, self.run, progress=self.progress)
+        state = fit(stage, first, self.options, self.run, progress=self.progress)
         checkpoint = self._written(state, stage, folder, dict(provenance or {}))
         _write_history(self.run / "history.json", name, state)
         (self.run / "state" / f"{name}.safetensors").unlink(missing_ok=True)
         return checkpoint
 
-    def student(self, tasks: tuple[Task, ...], teachers: Mapping[str, Checkpoint]) -> Checkpoint:
+    def teachers(self, tasks: tuple[Task, ...]) -> Teachers:
+        """One network for each task."""
+        made = {t.name: self.checkpoint(f"teacher-{t.name}", (t,), self.run / "teachers" / t.name) for t in tasks}
+        return Teachers(checkpoints=made, targets=self.run / "targets.safetensors")
+
+    def student(self, tasks: tuple[Task, ...], teachers: Teachers) -> Checkpoint:
         """The network that learns every task from labels and from the teachers."""
-        path, shown = self.run / "targets.safetensors", self.train.for_tasks(tasks)
-        if not path.exists():
-            write_targets(path, teachers, shown, progress=self.progress)
-        soft = soft_labels(read_targets(path, teachers, shown), self.options.soft_temperature)
-        provenance = {"teachers": {name: teacher.sha256 for name, teacher in teachers.items()}}
-        loss = _student_loss(self.options)
-        return self.checkpoint("student", tasks, self.run / "checkpoint", loss=loss, soft=soft, provenance=provenance)
+        shown = self.train.for_tasks(tasks)
+        if not teachers.targets.exists():
+            write_targets(teachers.targets, teachers.checkpoints, shown, progress=self.progress)
+        targets = read_targets(teachers.targets, teachers.checkpoints, shown)
+        return self.checkpoint(
+            "student",
+            tasks,
+            self.run / "checkpoint",
+            loss=loss_of(self.options),
+            soft=soft_labels(targets.logits, self.options.soft_temperature),
+            features=targets.features if self.options.method is Method.SALL_FEATURE else None,
+            provenance={"teachers": {name: teacher.sha256 for name, teacher in teachers.checkpoints.items()}},
+        )
+
+    def _views(self, first: SallNetwork) -> Views | None:
+        if not self.options.views:
+            return None
+        return frozen_views(first, self.train, self.options, self.cache / "views", progress=self.progress)
 
     def _written(self, state: State, stage: Stage, folder: Path, provenance: dict[str, Any]) -> Checkpoint:
         network = state.finished_network()
+        network.add_projections({})  # they have done their work
         logits = logits_of(network, stage.validation.batches(BATCH_SIZE))
         temperatures, points = {}, {}
         for k, task in enumerate(stage.validation.tasks):
@@ -151,12 +187,6 @@ class _Builder:
             temperatures=temperatures,
             provenance=provenance,
         )
-
-
-def _student_loss(options: TrainingOptions) -> Loss:
-    if options.method is Method.SALL_PAPER:
-        return partial(sall_paper_loss, temperature=options.soft_temperature)
-    return partial(sall_loss, soft_weight=options.soft_weight, temperature=options.soft_temperature)
 
 
 def _claim(

@@ -23,6 +23,9 @@ def train(
     frozen_groups: Annotated[
         int, typer.Option(min=0, help="Groups of early layers that keep their weights: less time on a CPU.")
     ] = 0,
+    views: Annotated[
+        int, typer.Option(min=0, help="Augmented versions that frozen layers see once; 0: anew in every epoch.")
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
 ) -> None:
@@ -40,6 +43,7 @@ def train(
         image=ImageSpec(side_px=side),
         epochs=epochs,
         frozen_groups=frozen_groups,
+        views=views,
         seed=seed,
     )
     with ProgressBar() as progress:

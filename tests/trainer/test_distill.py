@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sall_edge.artifacts import Checkpoint
 from sall_edge.errors import ArtefactForeign
@@ -42,14 +43,24 @@ def squares(tasks: TaskSet) -> Squares:
     )
 
 
-def test_targets_are_the_teachers_raw_logits_in_the_order_of_the_squares(teachers, squares, tmp_path) -> None:
+def test_targets_are_the_teachers_logits_and_features_in_the_order_of_the_squares(teachers, squares, tmp_path) -> None:
     write_targets(tmp_path / "targets.safetensors", teachers, squares, progress=Silence())
-    logits = read_targets(tmp_path / "targets.safetensors", teachers, squares)
+    targets = read_targets(tmp_path / "targets.safetensors", teachers, squares)
     network = load_network(teachers["red"])
     with torch.inference_mode():
-        expected = network(squares.images(np.array([7])))["red"]
-    assert torch.allclose(logits["red"][7:8], expected, atol=1e-5)  # another batch size sums in another order
-    assert logits["green"].shape == (40, 2)
+        pooled = network.pooled(squares.images(np.array([7])))
+        logits = network.graded(pooled)["red"]
+    # Another batch size sums in another order.
+    assert torch.allclose(targets.logits["red"][7:8], logits, atol=1e-5)
+    assert torch.allclose(targets.features["red"][7:8], pooled, atol=1e-5)
+    assert targets.logits["green"].shape == (40, 2)
+
+
+def test_targets_of_another_version_are_refused(teachers, squares, tmp_path) -> None:
+    path = tmp_path / "targets.safetensors"
+    save_file({"red": torch.zeros(40, 3)}, path, metadata={"binding": "{}"})
+    with pytest.raises(ArtefactForeign, match="written by another version"):
+        read_targets(path, teachers, squares)
 
 
 def test_soft_labels_are_probabilities_that_the_temperature_softens() -> None:

@@ -3,7 +3,18 @@ import math
 import pytest
 import torch
 
-from trainer.losses import distillation_loss, hard_loss, multitask_loss, paper_loss, sall_loss, sall_paper_loss
+from trainer.losses import (
+    distill_loss,
+    distillation_loss,
+    feature_loss,
+    hard_loss,
+    label_smoothing_loss,
+    multitask_loss,
+    multitask_normal_loss,
+    paper_loss,
+    sall_loss,
+    sall_paper_loss,
+)
 
 EXACT = 1e-6
 """float32 rounding of a handful of operations."""
@@ -108,3 +119,36 @@ def test_the_paper_form_mixes_one_hot_and_soft_targets_at_the_same_temperature(b
         logits["amd"][1:2], soft["amd"][1:2], temperature=TEMPERATURE
     )
     assert losses[1].item() == pytest.approx(expected.item(), abs=EXACT)
+
+
+def test_missing_labels_can_be_taken_for_normal(batch) -> None:
+    logits, labels, _ = batch
+    filled = torch.tensor([[0, 0], [4, 0], [0, 2]])
+    assert torch.equal(multitask_normal_loss(logits, labels), multitask_loss(logits, filled))
+
+
+def test_smoothing_spreads_a_share_of_the_label_evenly_and_leaves_missing_labels_masked(batch) -> None:
+    logits, labels, _ = batch
+    losses = label_smoothing_loss(logits, labels, smoothing=0.2)
+    target = torch.full((5,), 0.2 / 5)
+    target[4] += 0.8
+    expected = -(target * torch.log_softmax(logits["dr"][1], dim=0)).sum()
+    assert losses[1].item() == pytest.approx(expected.item(), abs=EXACT)
+    assert torch.allclose(label_smoothing_loss(logits, labels, smoothing=0.0), multitask_loss(logits, labels))
+
+
+def test_distillation_alone_teaches_a_task_only_where_it_is_labelled(batch) -> None:
+    logits, labels, soft = batch
+    losses = distill_loss(logits, labels, soft, soft_weight=0.5, temperature=TEMPERATURE)
+    dr = distillation_loss(logits["dr"], soft["dr"], temperature=TEMPERATURE)
+    amd = distillation_loss(logits["amd"], soft["amd"], temperature=TEMPERATURE)
+    own = torch.stack([dr[0] + amd[0], dr[1], amd[2]])
+    assert torch.allclose(losses, multitask_loss(logits, labels) + 0.5 * own, atol=EXACT)
+
+
+def test_the_feature_loss_is_one_minus_the_cosine_where_a_label_is_missing(batch) -> None:
+    _, labels, _ = batch
+    ours = {"dr": torch.tensor([[1.0, 0.0]] * 3), "amd": torch.tensor([[1.0, 0.0]] * 3)}
+    theirs = {"dr": torch.tensor([[-2.0, 0.0]] * 3), "amd": torch.tensor([[0.0, 5.0]] * 3)}
+    # Labelled for both: nothing. Without AMD: at right angles. Without DR: opposite.
+    assert torch.allclose(feature_loss(ours, labels, theirs), torch.tensor([0.0, 1.0, 2.0]), atol=EXACT)

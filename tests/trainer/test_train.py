@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 from sall_edge.artifacts import Checkpoint, open_checkpoint
 from sall_edge.errors import ArtefactForeign, TrainingError
 from sall_edge.spec import Method, TaskSet
+from trainer.checkpoint import load_network
+from trainer.distill import Teachers
 from trainer.progress import Silence
 from trainer.train import train
 
@@ -64,6 +66,45 @@ def test_single_gives_one_checkpoint_for_each_task(photographs, tasks, quick, ca
     checkpoints = train(photographs, tasks, options, tmp_path, resume=False, report=Silence(), cache=cache)
     assert [c.path.name for c in checkpoints] == ["checkpoint-red", "checkpoint-green"]
     assert [c.manifest.tasks for c in checkpoints] == [(tasks.tasks[0],), (tasks.tasks[1],)]
+
+
+@pytest.mark.parametrize("method", [Method.MULTITASK_NORMAL, Method.LABEL_SMOOTHING])
+def test_baselines_without_teachers_give_one_checkpoint(
+    method, photographs, tasks, quick, cache, tmp_path, diary
+) -> None:
+    options = replace(quick, method=method, epochs=1)
+    (checkpoint,) = train(photographs, tasks, options, tmp_path, resume=False, report=diary, cache=cache)
+    assert checkpoint.manifest.provenance["options"]["method"] == method.value
+    assert [name for name, _ in diary.stages] == ["prepare", "prepare", "student"]
+
+
+def test_every_method_ends_with_other_weights(photographs, tasks, quick, cache, tmp_path) -> None:
+    options = replace(quick, epochs=1)
+    seen: dict[str, torch.Tensor] = {}
+    teachers = None
+    for method in (m for m in Method if m is not Method.SINGLE):
+        run = tmp_path / method.value
+        (student,) = train(
+            photographs, tasks, replace(options, method=method), run, resume=False, report=Silence(), cache=cache,
+            teachers=teachers,
+        )  # fmt: skip
+        seen[method.value] = weights_of(student)["heads.red.weight"]
+        if teachers is None and (run / "targets.safetensors").exists():
+            made = {name: open_checkpoint(run / "teachers" / name) for name in ("red", "green")}
+            teachers = Teachers(checkpoints=made, targets=run / "targets.safetensors")
+    names = list(seen)
+    assert not [(a, b) for a in names for b in names if a < b and torch.equal(seen[a], seen[b])]
+    # Only the first method that asked for teachers trained them.
+    assert [name for name in names if (tmp_path / name / "teachers").exists()] == ["distill"]
+
+
+def test_the_maps_to_the_teachers_features_are_no_part_of_the_checkpoint(
+    photographs, tasks, quick, cache, tmp_path
+) -> None:
+    options = replace(quick, method=Method.SALL_FEATURE, epochs=1)
+    (student,) = train(photographs, tasks, options, tmp_path, resume=False, report=Silence(), cache=cache)
+    assert not [name for name in weights_of(student) if name.startswith("projections")]
+    load_network(student)
 
 
 @pytest.mark.parametrize("method", [Method.SALL, Method.SALL_PAPER])
@@ -167,7 +208,7 @@ def test_a_loss_that_is_no_number_ends_the_training(photographs, tasks, quick, c
         next(iter(network.parameters())).data.fill_(float("nan"))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.loop.load_backbone_weights", spoilt)
+        patch.setattr("trainer.start.load_backbone_weights", spoilt)
         with pytest.raises(TrainingError, match="loss of student is nan in epoch 1") as caught:
             train(photographs, tasks, quick, tmp_path, resume=False, report=Silence(), cache=cache)
     assert "lower learning rate" in caught.value.fix
