@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from sall_edge.bench.reliability import brier_score, risk_coverage
 from sall_edge.spec import Task
 
 __all__ = [
@@ -34,6 +35,7 @@ CONFIDENCE_BINS = 10
 class TaskAccuracy(BaseModel):
     """The `accuracy` object of one task in `bench --json` and `evaluate --json`.
 
+    `brier` runs from 0 to 2 (all grades summed), `aurc` is the area under the risk-coverage curve; both are best at 0.
     `interval` holds the 95 % percentile bootstrap interval of each metric, patients resampled.
     """
 
@@ -46,6 +48,8 @@ class TaskAccuracy(BaseModel):
     sensitivity: float | None
     specificity: float | None
     ece: float
+    brier: float
+    aurc: float
     interval: dict[str, tuple[float, float]]
 
 
@@ -136,6 +140,8 @@ def measure_task(
         n=len(grades),
         accuracy=accuracy or 0.0,
         ece=expected_calibration_error(grades, probs),
+        brier=brier_score(grades, probs),
+        aurc=risk_coverage(grades, probs).area,
         interval=interval,
         **values,
     )

@@ -19,7 +19,15 @@ from sall_edge.fundus.decode import decode, read_bytes
 from sall_edge.fundus.field import FieldOfView, find_field
 from sall_edge.spec import ImageSpec
 
-__all__ = ["PreparedPhotograph", "check_golden_square", "cut_square", "golden_square", "prepare", "prepare_file"]
+__all__ = [
+    "PreparedPhotograph",
+    "check_golden_square",
+    "cut_mask",
+    "cut_square",
+    "golden_square",
+    "prepare",
+    "prepare_file",
+]
 
 U8 = npt.NDArray[np.uint8]
 
@@ -28,6 +36,9 @@ GOLDEN_BLOCKS = 8
 
 GOLDEN_TOLERANCE = 2
 """Grey levels: versions of OpenCV round differently by one; a field 0.8 % of its radius aside moves a block by more."""
+
+LEAST_COVERED = 64
+"""Of 255: a pixel of a cut mask is set when a quarter of it was; at half, the smallest lesions would vanish."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +97,21 @@ def cut_square(pixels: U8, field: FieldOfView, image: ImageSpec) -> U8:
     square_to_source = np.array([[step, 0, left], [0, step, top]])
     square = cv2.warpAffine(pixels, square_to_source, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return np.asarray(cv2.bitwise_and(square, _disc(side)), dtype=np.uint8)
+
+
+def cut_mask(mask: npt.NDArray[np.bool_], field: FieldOfView, image: ImageSpec) -> npt.NDArray[np.bool_]:
+    """A mask of the photograph, on the square that `cut_square` cuts from it with the same field.
+
+    Args:
+        mask: (H, W) bool, in pixels of the photograph.
+        field: In the same pixels.
+        image: The side of the square.
+
+    Returns:
+        (side, side) bool: where at least a quarter of the pixel lies in the mask; False outside the field of view.
+    """
+    painted = np.repeat(np.where(mask, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2)
+    return np.asarray(cut_square(painted, field, image)[:, :, 0] >= LEAST_COVERED)
 
 
 def _cropped(pixels: U8, field: FieldOfView) -> tuple[U8, FieldOfView]:

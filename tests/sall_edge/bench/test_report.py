@@ -21,6 +21,8 @@ ACCURACY = TaskAccuracy(
     sensitivity=0.75,
     specificity=None,
     ece=0.0425,
+    brier=0.5123,
+    aurc=0.2031,
     interval={"referable_auc": (0.8125, 0.9875)},
 )
 HOSTILE = "<script>alert(1)</script>"

@@ -17,7 +17,8 @@ BENCH_KEYS = {
     "flips",
 }  # fmt: skip
 ACCURACY_KEYS = {
-    "n", "accuracy", "quadratic_weighted_kappa", "referable_auc", "sensitivity", "specificity", "ece", "interval",
+    "n", "accuracy", "quadratic_weighted_kappa", "referable_auc", "sensitivity", "specificity", "ece", "brier",
+    "aurc", "interval",
 }  # fmt: skip
 
 
@@ -38,6 +39,7 @@ def test_no_arguments_show_the_commands(sall_edge: Run) -> None:
         "phantom",
         "train",
         "evaluate",
+        "explain",
         "export",
         "calibrate",
         "build",

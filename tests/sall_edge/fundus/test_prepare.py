@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sall_edge.errors import ArtefactForeign, FieldNotFound
 from sall_edge.fundus.decode import decode, read_bytes
 from sall_edge.fundus.field import FieldOfView, find_field
-from sall_edge.fundus.prepare import check_golden_square, cut_square, golden_square, prepare, prepare_file
+from sall_edge.fundus.prepare import check_golden_square, cut_mask, cut_square, golden_square, prepare, prepare_file
 from sall_edge.spec import ImageSpec
 
 U8 = npt.NDArray[np.uint8]
@@ -184,3 +184,28 @@ def test_a_field_that_lies_slightly_aside_shows_in_the_golden_square(
 def test_a_golden_square_of_another_length_is_refused() -> None:
     with pytest.raises(ArtefactForeign, match="has 3 values"):
         check_golden_square((1, 2, 3), ImageSpec())
+
+
+@pytest.mark.parametrize("side", [96, 224, 700])
+def test_a_mask_goes_where_its_photograph_goes(draw_disc: DrawDisc, side: int) -> None:
+    field = FieldOfView(center_x_px=469.3, center_y_px=404.8, radius_px=380)
+    mask = np.zeros((800, 960), dtype=np.bool_)
+    mask[200:290, 300:420] = True
+    mask[500:520, 600:640] = True
+    pixels = np.where(mask[:, :, None], 255, draw_disc(width=960, height=800, radius=380) // 4).astype(np.uint8)
+    image = ImageSpec(side_px=side)
+    cut, square = cut_mask(mask, field, image), cut_square(pixels, field, image)
+    assert cut.shape == (side, side)
+    assert square[cut].min() > 64  # a quarter of white, and something below it
+    assert square[~cut].max() < 128 + 64
+    assert cut.sum() == pytest.approx(mask.sum() * (side / 760) ** 2, rel=0.15)
+
+
+def test_the_smallest_lesions_stay_in_a_mask_and_what_lies_outside_the_field_does_not() -> None:
+    field = FieldOfView(center_x_px=383.5, center_y_px=383.5, radius_px=380)
+    mask = np.zeros((768, 768), dtype=np.bool_)
+    mask[300:304, 400:404] = True
+    assert cut_mask(mask, field, ImageSpec(side_px=224)).any()
+    corner = np.zeros((768, 768), dtype=np.bool_)
+    corner[:60, :60] = True
+    assert not cut_mask(corner, field, ImageSpec(side_px=224)).any()
