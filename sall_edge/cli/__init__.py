@@ -11,10 +11,12 @@ from sall_edge.cli import (
     demo,
     doctor,
     evaluate,
+    explain,
     export,
     inspect,
     phantom,
     screen,
+    study,
     train,
 )
 from sall_edge.errors import GateRefused, SallEdgeError
@@ -31,7 +33,9 @@ app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(phantom.phantom)
 app.command()(train.train)
+app.command()(study.study)
 app.command()(evaluate.evaluate)
+app.command()(explain.explain)
 app.command()(export.export)
 app.command()(calibrate.calibrate)
 app.command()(build.build)

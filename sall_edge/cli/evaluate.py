@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["accuracy_table", "evaluate"]
 
+_SHOWN = (
+    "referable_auc",
+    "quadratic_weighted_kappa",
+    "accuracy",
+    "sensitivity",
+    "specificity",
+    "ece",
+    "brier",
+    "aurc",
+)
+
 
 def evaluate(
     source: Annotated[Path, typer.Argument(metavar="CHECKPOINT|ENGINE", help="Folder of train or of build.")],
@@ -24,7 +35,7 @@ def evaluate(
     split: Split = "test",
     as_json: Json = False,
 ) -> None:
-    """Accuracy, kappa, AUC, sensitivity, specificity and ECE, with 95 % intervals by patient."""
+    """Accuracy, kappa, AUC, sensitivity, specificity and reliability, with 95 % intervals by patient."""
     from sall_edge.bench.measure import measure_accuracy, predict_all
     from sall_edge.cli.preparing import prepare_shown
     from sall_edge.cli.progress import ProgressBar
@@ -59,7 +70,7 @@ def accuracy_table(accuracy: "dict[str, TaskAccuracy]", tasks: "Sequence[Task]")
     for task in (task for task in tasks if task.name in accuracy):
         report = accuracy[task.name]
         lines.append(f"{task.title}, n = {report.n}")
-        for name in ("referable_auc", "quadratic_weighted_kappa", "accuracy", "sensitivity", "specificity", "ece"):
+        for name in _SHOWN:
             value = getattr(report, name)
             low, high = report.interval.get(name, (None, None))
             interval = "" if low is None else f"  [{low:.3f}, {high:.3f}]"

@@ -1,0 +1,70 @@
+"""`sall-edge study`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sall_edge.cli.arguments import Labels, Output
+from sall_edge.spec import ImageSpec, Labelling, Method, tasks_from_toml
+
+__all__ = ["study"]
+
+_METHODS = "single,multitask,sall-paper,sall"
+
+
+def _methods(text: str) -> tuple[Method, ...]:
+    try:
+        return tuple(Method(name.strip()) for name in text.split(","))
+    except ValueError as cause:
+        raise typer.BadParameter(f"{cause}; methods are {', '.join(method.value for method in Method)}") from cause
+
+
+def study(
+    tasks: Annotated[Path, typer.Argument(metavar="TASKS", help="Task file (TOML), see docs/tasks.md.")],
+    labels: Labels,
+    output: Output,
+    methods: Annotated[str, typer.Option(help="Names, with commas between them.")] = _METHODS,
+    seeds: Annotated[int, typer.Option(min=1, help="How many networks of each method: seeds 0, 1, …")] = 3,
+    labelling: Annotated[
+        Labelling, typer.Option(help="Whether a training photograph keeps all its labels or one disease's.")
+    ] = Labelling.ONE_DISEASE,
+    backbone: Annotated[str, typer.Option(help="Any timm model.")] = "tf_efficientnet_lite0",
+    weights: Annotated[str, typer.Option(help="imagenet, none, or a file.")] = "imagenet",
+    side: Annotated[int, typer.Option(min=32, max=2048, help="Side of the square, in pixels.")] = 224,
+    epochs: Annotated[int, typer.Option(min=1, help="Most epochs of each network.")] = 8,
+    frozen_groups: Annotated[int, typer.Option(min=0, help="Groups of early layers that keep their weights.")] = 3,
+    views: Annotated[
+        int, typer.Option(min=0, help="Augmented versions that frozen layers see once; 0: anew in every epoch.")
+    ] = 8,
+) -> None:
+    """Trains every method with every seed and compares them on the test split; goes on where it was stopped."""
+    import numpy as np
+
+    from sall_edge.cli.progress import ProgressBar
+    from sall_edge.fundus.labels import read_labels
+    from sall_edge.writing import file_being_written
+    from trainer.comparison import compared
+    from trainer.options import TrainingOptions
+    from trainer.study import Plan, run_study
+    from trainer.study_report import draw_comparison, markdown
+
+    chosen, task_set = _methods(methods), tasks_from_toml(tasks)
+    options = TrainingOptions(
+        backbone=backbone,
+        weights=weights,
+        image=ImageSpec(side_px=side),
+        epochs=epochs,
+        frozen_groups=frozen_groups,
+        views=views,
+    )
+    plan = Plan(methods=chosen, seeds=tuple(range(seeds)), options=options, labelling=labelling)
+    with ProgressBar() as progress:
+        test, answers = run_study(read_labels(labels, task_set), task_set, plan, output, report=progress)
+    comparison = compared(task_set.tasks, test, answers, rng=np.random.default_rng(0))
+    text = markdown(comparison, task_set.tasks)
+    for name, content in (("study.json", comparison.model_dump_json(indent=2)), ("study.md", text)):
+        with file_being_written(output / name) as temporary:
+            temporary.write_text(content + "\n", encoding="utf-8")
+    draw_comparison(comparison, task_set.tasks, output / "study.png")
+    typer.echo(text)
