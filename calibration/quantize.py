@@ -22,7 +22,7 @@ from calibration.lint import check
 from calibration.placement import Placement, place
 from calibration.ranges import Ranges, check_ranges
 from calibration.recentre import drop_unread, recentred
-from calibration.refine import refined, refinement_count
+from calibration.refine import heads_centred, refined, refinement_count
 from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
 from sall_edge.errors import CalibrationError
 from sall_edge.spec import Precision
@@ -49,7 +49,7 @@ def quantize(
         ranges: Measured on that graph.
         path: The Q/DQ graph's file.
         squares: (N, side, side, 3) uint8 calibration squares; with them weights and biases are refined (`refine`),
-            on the first `refinement_count` of them. Without, weights are rounded to nearest.
+            on the first `refinement_count` of them, and the heads on all. Without, weights are rounded to nearest.
         keep_float: Names of layers that stay float; they are recorded in the manifest's provenance.
         advance: Called after every INT8 layer that is refined, `layer_count` times.
 
@@ -65,7 +65,7 @@ def quantize(
     if squares is not None:
         used = squares[: refinement_count(model.manifest.image.side_px)]
         refined_on = len(used)
-        proto = refined(exact, proto, used, advance=advance)
+        proto = heads_centred(exact, refined(exact, proto, used, advance=advance), squares)
     check(proto, keep_float=kept)
     made = {"refined_on": refined_on, "keep_float": kept}
     write_graph(proto, _manifest(model, ranges, made), path)

@@ -18,7 +18,7 @@ from onnx import numpy_helper
 
 from calibration.rounding import rounded_weights
 
-__all__ = ["refined", "refinement_count"]
+__all__ = ["heads_centred", "refined", "refinement_count"]
 
 Array = NDArray[np.generic]
 
@@ -28,6 +28,9 @@ PIXELS_AT_ONCE = MOST_IMAGES * 224 * 224
 
 POSITIONS = 128
 """Windows per image that a layer's moments are taken from; neighbours say nearly the same."""
+
+_AT_ONCE = 16
+"""Squares in a session's call, where only results are kept."""
 
 OUTSIDE = 4
 """Brightest channel of a pixel outside the field of view; `prepare` leaves it black, resampling smears its rim."""
@@ -61,6 +64,45 @@ def refined(
             advance()
     walk.store()
     return result
+
+
+def heads_centred(proto: onnx.ModelProto, quantized: onnx.ModelProto, squares: NDArray[np.uint8]) -> onnx.ModelProto:
+    """A copy of the Q/DQ graph whose mean logits are those of the FP32 graph.
+
+    The walk holds few pictures, and a mean over few is itself off; heads can be corrected on any number of them.
+
+    Args:
+        proto: The FP32 graph.
+        quantized: Its `refined` Q/DQ graph; the bias of every float `Gemm` may change.
+        squares: (N, side, side, 3) uint8 calibration squares, any number.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(quantized)
+    users = Counter(name for node in result.graph.node for name in node.input)
+    biases = {i.name: i for i in result.graph.initializer if users[i.name] == 1}
+    heads = {n.output[0]: n.input[2] for n in result.graph.node if n.op_type == "Gemm" and len(n.input) > 2}
+    heads = {output: bias for output, bias in heads.items() if bias in biases}
+    if not heads:
+        return result
+    exact, rounded = (_means(graph, list(heads), squares) for graph in (proto, result))
+    for (_, name), wanted, found in zip(heads.items(), exact, rounded, strict=True):
+        bias = numpy_helper.to_array(biases[name]) + (wanted - found)
+        biases[name].CopyFrom(numpy_helper.from_array(bias.astype(np.float32), name))
+    return result
+
+
+def _means(proto: onnx.ModelProto, names: list[str], squares: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+    """The mean over squares of tensors (N, K) of a graph."""
+    graph = onnx.ModelProto()
+    graph.CopyFrom(proto)
+    del graph.graph.output[:]
+    graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    sums = [np.zeros(1) for _ in names]
+    for start in range(0, len(squares), _AT_ONCE):
+        found = session.run(names, {"image": squares[start : start + _AT_ONCE]})
+        sums = [total + values.sum(axis=0, dtype=np.float64) for total, values in zip(sums, found, strict=True)]
+    return [total / len(squares) for total in sums]
 
 
 class _Walk:
@@ -124,7 +166,7 @@ class _Walk:
         if not is_own:
             return
         output, bias = layer.output[0], layer.input[2]
-        gap = self.floats[output] - self.values[output]
+        gap = np.subtract(self.floats[output], self.values[output], dtype=np.float32)
         if gap.ndim == 4:
             gap = gap.transpose(0, 2, 3, 1)[_covered(self.field, *gap.shape[2:])]
         shift = gap.mean(axis=0)

@@ -8,7 +8,7 @@ from calibration.graphs import load_proto
 from calibration.quantize import with_qdq
 from calibration.ranges import measure_ranges
 from calibration.recentre import recentred
-from calibration.refine import refined, refinement_count
+from calibration.refine import heads_centred, refined, refinement_count
 from sall_edge.artifacts import OnnxModel
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.fundus.prepare import prepare
@@ -56,6 +56,25 @@ def test_the_mean_logits_over_the_shown_photographs_are_those_of_fp32(tiny_model
         means.append(np.concatenate([z.mean(axis=0) for z in session.run(logits, {"image": squares})]))
     # Not to the bit: a whole graph in one session rounds a few activations the other way.
     assert np.abs(means[2] - means[0]).max() < 0.2 * np.abs(means[1] - means[0]).max()
+
+
+def test_heads_are_centred_on_any_number_of_photographs(tiny_model: OnnxModel) -> None:
+    squares = _squares(tiny_model, 0, 20)
+    exact = recentred(load_proto(tiny_model))
+    plain = with_qdq(exact, measure_ranges(tiny_model, squares, method=RangeMethod.MINMAX).amax)
+    logits = [node.output[0] for node in exact.graph.node if node.op_type == "Gemm"]
+
+    def means(proto: onnx.ModelProto) -> np.ndarray:
+        copy = onnx.ModelProto()
+        copy.CopyFrom(proto)
+        copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in logits)
+        session = onnxruntime.InferenceSession(copy.SerializeToString(), providers=["CPUExecutionProvider"])
+        return np.concatenate([z.mean(axis=0) for z in session.run(logits, {"image": squares})])
+
+    centred = heads_centred(exact, plain, squares)
+    assert list(centred.graph.node) == list(plain.graph.node)
+    before, after = (np.abs(means(proto) - means(exact)).max() for proto in (plain, centred))
+    assert after < 0.1 * before
 
 
 def test_what_lies_outside_the_field_of_view_counts_for_nothing(tiny_model: OnnxModel) -> None:
