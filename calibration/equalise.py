@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from calibration.constants import drop_unread, give_own_constant
 from calibration.placement import Topology, place, topology
-from calibration.recentre import drop_unread
+from calibration.sessions import open_inner_session
 from sall_edge.spec import Spec
 
 __all__ = ["ChannelRange", "channel_ranges", "equalised", "stream_tensors"]
@@ -62,11 +62,7 @@ def channel_ranges(
     """
     if not tensors:
         return {}
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
-    del copy.graph.output[:]
-    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
-    session = onnxruntime.InferenceSession(copy.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_inner_session(proto, tensors)
     seen: dict[str, list[NDArray[np.float32]]] = {name: [] for name in tensors}
     for square in squares:
         for name, values in zip(tensors, session.run(list(tensors), {"image": square[None]}), strict=True):
@@ -212,11 +208,5 @@ def _constants_of(layer: onnx.NodeProto, connections: Topology) -> tuple[Floats,
 def _replace(
     graph: onnx.GraphProto, connections: Topology, layer: onnx.NodeProto, weight: Floats, bias: Floats
 ) -> None:
-    """Weights and a bias of the layer's own, since another layer may share the old ones."""
-    for index, value in ((1, weight), (2, bias)):
-        name = f"{layer.name}.equalised_{('weight', 'bias')[index - 1]}"
-        if layer.input[index] != name:
-            graph.initializer.add()
-            connections.constants[name] = graph.initializer[-1]
-            layer.input[index] = name
-        connections.constants[name].CopyFrom(numpy_helper.from_array(value.astype(np.float32), name))
+    give_own_constant(graph, connections, layer, 1, f"{layer.name}.equalised_weight", weight)
+    give_own_constant(graph, connections, layer, 2, f"{layer.name}.equalised_bias", bias)

@@ -15,13 +15,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from calibration.constants import drop_unread
 from calibration.equalise import equalised
 from calibration.graphs import load_proto, open_qdq_model, write_graph
 from calibration.histograms import LEVELS
 from calibration.lint import check
 from calibration.placement import Placement, place
 from calibration.ranges import Ranges, check_ranges
-from calibration.recentre import drop_unread, recentred
+from calibration.recentre import recentred
 from calibration.refine import heads_centred, refined, refinement_count
 from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
 from sall_edge.errors import CalibrationError

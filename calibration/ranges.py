@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
@@ -20,6 +19,7 @@ from calibration.graphs import load_proto
 from calibration.histograms import Histogram, amax_from_histogram
 from calibration.placement import place
 from calibration.recentre import recentred
+from calibration.sessions import open_inner_session
 from sall_edge.artifacts import OnnxModel
 from sall_edge.errors import ArtefactForeign, ArtefactMissing, CalibrationError
 from sall_edge.spec import ImageSpec, RangeMethod, Spec
@@ -125,7 +125,7 @@ def measure(
     channels = channel_ranges(proto, stream_tensors(proto.graph), first) if len(first) >= FEWEST_IMAGES else {}
     proto = equalised(proto, channels)
     tensors = list(place(proto.graph).activations)
-    session = _session_with_outputs(proto, tensors)
+    session = open_inner_session(proto, tensors)
     histograms = {tensor: Histogram() for tensor in tensors}
     digest = hashlib.sha256()
     count = 0
@@ -217,14 +217,6 @@ def check_ranges(ranges: Ranges, model: OnnxModel) -> None:
     if ranges.image_spec_sha256 != model.manifest.image.sha256:
         why = "the squares that were measured were prepared in another way"
         raise CalibrationError(f"ranges are stale for {model.path}", why, _AGAIN)
-
-
-def _session_with_outputs(proto: onnx.ModelProto, tensors: list[str]) -> Any:
-    """ONNX Runtime on a graph that also gives inner tensors; `proto` is changed."""
-    del proto.graph.output[:]
-    for tensor in tensors:
-        proto.graph.output.append(onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None))
-    return onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 def _checked(squares: Iterable[NDArray[np.uint8]], image: ImageSpec) -> Iterator[NDArray[np.uint8]]:

@@ -12,9 +12,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from calibration.constants import drop_unread, give_own_constant
 from calibration.placement import Topology, topology
 
-__all__ = ["drop_unread", "recentred"]
+__all__ = ["recentred"]
 
 
 def recentred(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -35,14 +36,6 @@ def recentred(proto: onnx.ModelProto) -> onnx.ModelProto:
         _move(graph, connections, maker, node, readers, bounds)
     drop_unread(graph)
     return result
-
-
-def drop_unread(graph: onnx.GraphProto) -> None:
-    """Removes initializers that no node reads, which ONNX Runtime warns of one by one."""
-    read = {name for node in graph.node for name in node.input}
-    kept = [initializer for initializer in graph.initializer if initializer.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
 
 
 def _bounds(clip: onnx.NodeProto, connections: Topology) -> tuple[float, float] | None:
@@ -100,14 +93,8 @@ def _move(
 def _shift_bias(
     graph: onnx.GraphProto, connections: Topology, layer: onnx.NodeProto, shift: "np.float32 | NDArray[np.float32]"
 ) -> None:
-    """A bias of the layer's own, since another layer may share the old one."""
-    name = f"{layer.name}.moved_bias"
     bias = numpy_helper.to_array(connections.constants[layer.input[2]]) + shift
-    if layer.input[2] != name:
-        graph.initializer.add()
-        layer.input[2] = name
-        connections.constants[name] = graph.initializer[-1]
-    connections.constants[name].CopyFrom(numpy_helper.from_array(bias.astype(np.float32), name))
+    give_own_constant(graph, connections, layer, 2, f"{layer.name}.moved_bias", bias)
 
 
 def _pad_explicitly(graph: onnx.GraphProto, reader: onnx.NodeProto, value: float) -> None:

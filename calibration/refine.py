@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from calibration.rounding import rounded_weights
+from calibration.sessions import open_inner_session
+from sall_edge.fundus.prepare import OUTSIDE_LEVEL
 
 __all__ = ["heads_centred", "refined", "refinement_count"]
 
@@ -31,9 +33,6 @@ POSITIONS = 128
 
 _AT_ONCE = 16
 """Squares in a session's call, where only results are kept."""
-
-OUTSIDE = 4
-"""Brightest channel of a pixel outside the field of view; `prepare` leaves it black, resampling smears its rim."""
 
 
 def refinement_count(side_px: int) -> int:
@@ -85,7 +84,7 @@ def heads_centred(proto: onnx.ModelProto, quantized: onnx.ModelProto, squares: N
     if not heads:
         return result
     exact, rounded = (_means(graph, list(heads), squares) for graph in (proto, result))
-    for (_, name), wanted, found in zip(heads.items(), exact, rounded, strict=True):
+    for name, wanted, found in zip(heads.values(), exact, rounded, strict=True):
         bias = numpy_helper.to_array(biases[name]) + (wanted - found)
         biases[name].CopyFrom(numpy_helper.from_array(bias.astype(np.float32), name))
     return result
@@ -93,11 +92,7 @@ def heads_centred(proto: onnx.ModelProto, quantized: onnx.ModelProto, squares: N
 
 def _means(proto: onnx.ModelProto, names: list[str], squares: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
     """The mean over squares of tensors (N, K) of a graph."""
-    graph = onnx.ModelProto()
-    graph.CopyFrom(proto)
-    del graph.graph.output[:]
-    graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_inner_session(proto, names)
     sums = [np.zeros(1) for _ in names]
     for start in range(0, len(squares), _AT_ONCE):
         found = session.run(names, {"image": squares[start : start + _AT_ONCE]})
@@ -122,7 +117,8 @@ class _Walk:
         self.layers_of = self.readers.copy()
         self.float_readers = Counter(name for node in proto.graph.node for name in node.input)
         self.rng = np.random.default_rng(0)
-        self.field = squares.max(axis=3) > OUTSIDE
+        self.field = squares.max(axis=3) > OUTSIDE_LEVEL
+        self.inside: dict[tuple[int, int], NDArray[np.bool_]] = {}
 
     def step(self, node: onnx.NodeProto) -> bool:
         """Computes a node in both graphs, an INT8 convolution with refined weights and bias; whether it was one."""
@@ -152,7 +148,7 @@ class _Walk:
         (groups,) = _integers(layer, "group", [1])
         rows = exact.shape[0] // groups
         height, width = self.floats[layer.output[0]].shape[2:]
-        places = _places(_covered(self.field, height, width), self.rng)
+        places = _places(self._covered(height, width), self.rng)
         inputs = _windows(self.values[layer.input[0]], exact.shape[2:], layer, groups, places)
         moments = np.matmul(inputs.transpose(0, 2, 1), inputs).astype(np.float64)
         rounded = rounded_weights(
@@ -168,10 +164,15 @@ class _Walk:
         output, bias = layer.output[0], layer.input[2]
         gap = np.subtract(self.floats[output], self.values[output], dtype=np.float32)
         if gap.ndim == 4:
-            gap = gap.transpose(0, 2, 3, 1)[_covered(self.field, *gap.shape[2:])]
+            gap = gap.transpose(0, 2, 3, 1)[self._covered(*gap.shape[2:])]
         shift = gap.mean(axis=0)
         self.changed[bias] = self.constants[bias] = (self.constants[bias] + shift).astype(np.float32)
         self.values[output] = self.values[output] + shift.reshape(1, -1, *[1] * (self.values[output].ndim - 2))
+
+    def _covered(self, height: int, width: int) -> NDArray[np.bool_]:
+        if (height, width) not in self.inside:
+            self.inside[height, width] = _covered(self.field, height, width)
+        return self.inside[height, width]
 
     def _run(self, node: onnx.NodeProto, values: dict[str, Array]) -> None:
         inputs = {name: values[name] if name in values else self.constants[name] for name in node.input if name}

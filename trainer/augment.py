@@ -12,10 +12,9 @@ from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 from torch.nn import functional
 
-__all__ = ["Augmentation", "augment"]
+from sall_edge.fundus.prepare import OUTSIDE_LEVEL
 
-_OUTSIDE = 4 / 255
-"""Brightest channel of a pixel outside the field; `prepare` leaves it black, resampling smears its rim."""
+__all__ = ["Augmentation", "augment"]
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -63,7 +62,7 @@ def augment(
     """
     x = images.permute(0, 3, 1, 2).float() / 255
     x = _posed(x, augmentation, generator)
-    field = (x.amax(dim=1, keepdim=True) > _OUTSIDE) * 255.0
+    field = (x.amax(dim=1, keepdim=True) > OUTSIDE_LEVEL / 255) * 255.0
     x = _lit(x, augmentation, generator)
     x = _seen(x, augmentation, generator)
     return x.clamp_(0, 1).mul_(field).permute(0, 2, 3, 1)

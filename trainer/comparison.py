@@ -49,11 +49,9 @@ class Answers:
 
     Attributes:
         probs: (n, K) calibrated probabilities by task.
-        operating_points: By task.
     """
 
     probs: Mapping[str, Floats]
-    operating_points: Mapping[str, float]
 
 
 class Difference(BaseModel):
@@ -120,13 +118,14 @@ def compared(
     parts = {"all": np.ones(len(test.sources), bool)}
     if len(names) > 1:
         parts |= {name: np.array([source == name for source in test.sources]) for name in names}
+    by_method = {method: [answers[method, seed] for seed in seeds] for method in methods}
     rows: list[Row] = []
     for task in tasks:
         for source, chosen in parts.items():
             places = np.flatnonzero(chosen & (test.grades[task.name] != UNKNOWN))
             if len(places):
                 samples = _samples([test.patients[int(place)] for place in places], rng, rounds)
-                rows += _rows(task, source, test, {m: [answers[m, s] for s in seeds] for m in methods}, places, samples)
+                rows += _rows(task, source, test, by_method, places, samples)
     return Comparison(seeds=seeds, rows=tuple(rows))
 
 

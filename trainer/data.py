@@ -22,7 +22,7 @@ from sall_edge.writing import file_being_written
 from trainer.losses import UNKNOWN
 from trainer.progress import Progress
 
-__all__ = ["Squares", "in_batches", "prepared_squares"]
+__all__ = ["Squares", "in_batches", "prepared_squares", "tensors_of"]
 
 _SAVE_EVERY = 256
 """Photographs between two writes of the index: what a kill can cost."""
@@ -93,6 +93,11 @@ def in_batches(count: int, size: int) -> Iterator[npt.NDArray[np.int64]]:
     """Positions 0..count-1 in consecutive batches."""
     for start in range(0, count, size):
         yield np.arange(start, min(start + size, count))
+
+
+def tensors_of(squares: npt.NDArray[np.uint8], size: int) -> Iterator[UInt8[Tensor, "N side side 3"]]:
+    """An array of squares in order, `size` at a time."""
+    return (torch.from_numpy(np.ascontiguousarray(squares[positions])) for positions in in_batches(len(squares), size))
 
 
 def prepared_squares(

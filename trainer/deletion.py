@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from sall_edge.bench.accuracy import referable_probability
 from sall_edge.spec import Task
-from trainer.data import in_batches
+from trainer.data import tensors_of
 from trainer.evaluate import BATCH_SIZE, logits_of
 from trainer.network import SallNetwork
 from trainer.pointing import enlarged
@@ -120,8 +119,7 @@ def deletion_insertion(
     curves = np.zeros((4, len(squares), steps + 1))  # deleted and inserted by map, by noise
     for i, square in enumerate(squares):
         variants = np.concatenate([_variants(square, order, steps) for order in (maps[i], noise[i])])
-        batches = (torch.from_numpy(variants[p]) for p in in_batches(len(variants), BATCH_SIZE))
-        probs = softmax(logits_of(network, batches)[task.name], temperature)
+        probs = softmax(logits_of(network, tensors_of(variants, BATCH_SIZE))[task.name], temperature)
         curves[:, i] = referable_probability(probs, task).reshape(4, steps + 1)
         progress.advance()
     return DeletionInsertion(

@@ -10,7 +10,7 @@ from torch import Tensor
 from sall_edge.artifacts import Checkpoint
 from sall_edge.bench.accuracy import quadratic_weighted_kappa, referable_auc, referable_probability
 from trainer.checkpoint import load_network
-from trainer.data import Squares, in_batches
+from trainer.data import Squares, tensors_of
 from trainer.losses import UNKNOWN
 from trainer.network import SallNetwork
 from trainer.progress import Progress, Silence
@@ -57,8 +57,7 @@ def predict_checkpoint(
     Raises:
         ArtefactForeign, TrainingError: The checkpoint cannot be loaded.
     """
-    batches = (torch.from_numpy(np.ascontiguousarray(squares[i])) for i in in_batches(len(squares), BATCH_SIZE))
-    logits = logits_of(load_network(checkpoint), batches, progress=progress)
+    logits = logits_of(load_network(checkpoint), tensors_of(squares, BATCH_SIZE), progress=progress)
     temperatures = checkpoint.manifest.temperatures
     return {name: softmax(z, temperatures[name]).astype(np.float32) for name, z in logits.items()}
 

@@ -5,7 +5,7 @@ again without the places that the map names (`trainer.deletion`).
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from sall_edge.fundus.phantom.draw import AMD_GRADES, DR_GRADES
 from sall_edge.fundus.prepare import cut_mask, cut_square
 from sall_edge.spec import ImageSpec, Task
 from trainer.checkpoint import load_network
-from trainer.data import in_batches
+from trainer.data import tensors_of
 from trainer.deletion import DeletionInsertion, deletion_insertion
 from trainer.evaluate import BATCH_SIZE, logits_of
 from trainer.network import SallNetwork
@@ -167,7 +167,7 @@ def _explained(
     temperature = checkpoint.manifest.temperatures[task.name]
     rows = np.flatnonzero(examples.grades[task.name] >= task.referable_from)
     squares = examples.squares[rows]
-    probs = softmax(logits_of(network, _batches(squares))[task.name], temperature)
+    probs = softmax(logits_of(network, tensors_of(squares, BATCH_SIZE))[task.name], temperature)
     called = np.flatnonzero(referable_probability(probs, task) >= checkpoint.manifest.operating_points[task.name])
     tried = np.sort(rng.permutation(called)[:most])
     progress.stage(f"explaining {task.name}", len(tried))
@@ -204,14 +204,10 @@ def activation_maps(network: SallNetwork, squares: U8, *, batch_size: int = BATC
     with torch.inference_mode():
         parts = [
             torch.einsum("nchw,tc->tnhw", network.features(images), evidence).numpy()
-            for images in _batches(squares, batch_size)
+            for images in tensors_of(squares, batch_size)
         ]
     maps = np.concatenate(parts, axis=1) if parts else np.zeros((len(network.tasks), 0, 1, 1), np.float32)
     return {task.name: maps[row] for row, task in enumerate(network.tasks)}
-
-
-def _batches(squares: U8, size: int = BATCH_SIZE) -> Iterator[torch.Tensor]:
-    return (torch.from_numpy(np.ascontiguousarray(squares[p])) for p in in_batches(len(squares), size))
 
 
 def _evidence_weights(network: SallNetwork, task: Task) -> torch.Tensor:

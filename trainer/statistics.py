@@ -8,10 +8,9 @@ from jaxtyping import Float, Real
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["FieldStatistics"]
+from sall_edge.fundus.prepare import OUTSIDE_LEVEL
 
-_OUTSIDE = 4
-"""Brightest channel (0..255) of a pixel outside the field; `prepare` leaves it black, resampling smears its rim."""
+__all__ = ["FieldStatistics"]
 
 _RIM = 2
 """Cells of a map between the field's rim and what counts: filters there still see the edge to black."""
@@ -42,7 +41,7 @@ class FieldStatistics:
 
     def show(self, images: Real[Tensor, "N side side 3"]) -> None:
         """Says which pictures pass next."""
-        self._field = (images.amax(dim=3) > _OUTSIDE).float()[:, None]
+        self._field = (images.amax(dim=3) > OUTSIDE_LEVEL).float()[:, None]
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None

@@ -137,19 +137,14 @@ def _answered(checkpoints: Sequence[Checkpoint], test: Squares, path: Path, repo
     content = _read(path)
     if content.get("key") != key:
         probs: dict[str, npt.NDArray[np.float32]] = {}
-        points: dict[str, float] = {}
         for checkpoint in checkpoints:
             report.stage("test", len(test))
             probs |= predict_checkpoint(checkpoint, test.pixels[test.rows], progress=report)
-            points |= checkpoint.manifest.operating_points
         rounded = {name: np.round(values.astype(np.float64), 6).tolist() for name, values in probs.items()}
-        content = {"key": key, "operating_points": points, "probs": rounded}
+        content = {"key": key, "probs": rounded}
         with file_being_written(path) as temporary:
             temporary.write_text(json.dumps(content), encoding="utf-8")
-    return Answers(
-        probs={name: np.array(values) for name, values in content["probs"].items()},
-        operating_points=content["operating_points"],
-    )
+    return Answers(probs={name: np.array(values) for name, values in content["probs"].items()})
 
 
 def _read(path: Path) -> dict[str, Any]:

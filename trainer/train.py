@@ -68,14 +68,14 @@ def train(
         OutputError: `run` cannot be written.
     """
     _claim(run, options, tasks, photographs, resume=resume)
+    cache = cache or run / "cache"
     squares: dict[str, Squares] = {}
     for split in ("train", "val"):
         chosen = in_split(photographs, split)
-        folder = (cache or run / "cache") / split
-        squares[split], _ = prepared_squares(chosen, tasks.tasks, options.image, folder, progress=report)
+        squares[split], _ = prepared_squares(chosen, tasks.tasks, options.image, cache / split, progress=report)
     for task in tasks.tasks:
         _check_labels(task, squares)
-    builder = _Builder(squares["train"], squares["val"], options, run, cache or run / "cache", report)
+    builder = _Builder(squares["train"], squares["val"], options, run, cache, report)
     match options.method:
         case Method.SINGLE:
             return tuple(

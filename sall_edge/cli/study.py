@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sall_edge.cli.arguments import Labels, Output
+from sall_edge.cli.arguments import Backbone, Labels, Output, Side, Views, Weights
 from sall_edge.spec import ImageSpec, Labelling, Method, tasks_from_toml
 
 __all__ = ["study"]
@@ -29,14 +29,12 @@ def study(
     labelling: Annotated[
         Labelling, typer.Option(help="Whether a training photograph keeps all its labels or one disease's.")
     ] = Labelling.ONE_DISEASE,
-    backbone: Annotated[str, typer.Option(help="Any timm model.")] = "tf_efficientnet_lite0",
-    weights: Annotated[str, typer.Option(help="imagenet, none, or a file.")] = "imagenet",
-    side: Annotated[int, typer.Option(min=32, max=2048, help="Side of the square, in pixels.")] = 224,
+    backbone: Backbone = "tf_efficientnet_lite0",
+    weights: Weights = "imagenet",
+    side: Side = 224,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs of each network.")] = 8,
     frozen_groups: Annotated[int, typer.Option(min=0, help="Groups of early layers that keep their weights.")] = 3,
-    views: Annotated[
-        int, typer.Option(min=0, help="Augmented versions that frozen layers see once; 0: anew in every epoch.")
-    ] = 8,
+    views: Views = 8,
 ) -> None:
     """Trains every method with every seed and compares them on the test split; goes on where it was stopped."""
     import numpy as np

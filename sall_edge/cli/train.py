@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sall_edge.cli.arguments import Labels, Output
+from sall_edge.cli.arguments import Backbone, Labels, Output, Side, Views, Weights
 from sall_edge.spec import ImageSpec, Method, tasks_from_toml
 
 __all__ = ["train"]
@@ -16,16 +16,14 @@ def train(
     labels: Labels,
     output: Output,
     method: Annotated[Method, typer.Option(help="How the diseases learn from each other.")] = Method.SALL,
-    backbone: Annotated[str, typer.Option(help="Any timm model.")] = "tf_efficientnet_lite0",
-    weights: Annotated[str, typer.Option(help="imagenet, none, or a file.")] = "imagenet",
-    side: Annotated[int, typer.Option(min=32, max=2048, help="Side of the square, in pixels.")] = 224,
+    backbone: Backbone = "tf_efficientnet_lite0",
+    weights: Weights = "imagenet",
+    side: Side = 224,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs of each network.")] = 12,
     frozen_groups: Annotated[
         int, typer.Option(min=0, help="Groups of early layers that keep their weights: less time on a CPU.")
     ] = 0,
-    views: Annotated[
-        int, typer.Option(min=0, help="Augmented versions that frozen layers see once; 0: anew in every epoch.")
-    ] = 0,
+    views: Views = 0,
     seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
 ) -> None:

@@ -20,6 +20,7 @@ from sall_edge.fundus.field import FieldOfView, find_field
 from sall_edge.spec import ImageSpec
 
 __all__ = [
+    "OUTSIDE_LEVEL",
     "PreparedPhotograph",
     "check_golden_square",
     "cut_mask",
@@ -36,6 +37,9 @@ GOLDEN_BLOCKS = 8
 
 GOLDEN_TOLERANCE = 2
 """Grey levels: versions of OpenCV round differently by one; a field 0.8 % of its radius aside moves a block by more."""
+
+OUTSIDE_LEVEL = 4
+"""Brightest channel (0..255) of a square's pixel outside the field: black, but resampling smears the rim."""
 
 LEAST_COVERED = 64
 """Of 255: a pixel of a cut mask is set when a quarter of it was; at half, the smallest lesions would vanish."""

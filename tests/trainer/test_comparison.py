@@ -25,7 +25,7 @@ def answers(test: TestSet, *, noise: float, seed: int) -> Answers:
     rng = np.random.default_rng(seed)
     logits = 4 * np.eye(3)[np.maximum(test.grades["dr"], 0)] + rng.normal(scale=noise, size=(N, 3))
     probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return Answers(probs={"dr": probs}, operating_points={"dr": 0.5})
+    return Answers(probs={"dr": probs})
 
 
 def comparison(test: TestSet, **noise: float) -> Comparison:
@@ -82,7 +82,7 @@ def test_patients_are_drawn_whole(test_set: TestSet) -> None:
         given = {}
         for method, noise in ((Method.SINGLE, 3.0), (Method.SALL, 2.0)):
             probs = np.repeat(answers(paired, noise=noise, seed=3).probs["dr"][::2], 2, axis=0)
-            given[method, 0] = Answers(probs={"dr": probs}, operating_points={})
+            given[method, 0] = Answers(probs={"dr": probs})
         gap = compared([TASK], paired, given, rng=np.random.default_rng(0), rounds=400).rows[1].against[Method.SINGLE]
         widths.append(gap["accuracy"].high - gap["accuracy"].low)
     assert widths[1] > 1.1 * widths[0]
