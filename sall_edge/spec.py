@@ -22,6 +22,7 @@ else:  # JetPack 6 has Python 3.10
 
 __all__ = [
     "Backend",
+    "Head",
     "ImageSpec",
     "Labelling",
     "Method",
@@ -138,6 +139,18 @@ class Method(str, Enum):
     SALL_PAPER = "sall-paper"
     SALL = "sall"
     SALL_FEATURE = "sall-feature"
+
+
+class Head(str, Enum):
+    """What turns features into grades.
+
+    Attributes:
+        SOFTMAX: A free linear layer, as in the paper: the order of the grades is left to the labels.
+        ORDINAL: Adjacent-categories logit: every step to the next grade follows one direction of the features.
+    """
+
+    SOFTMAX = "softmax"
+    ORDINAL = "ordinal"
 
 
 class RangeMethod(str, Enum):

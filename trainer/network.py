@@ -8,7 +8,8 @@ from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from sall_edge.errors import TrainingError
-from sall_edge.spec import Task
+from sall_edge.spec import Head, Task
+from trainer.heads import AdjacentCategories, head_of
 from trainer.statistics import FieldStatistics
 
 __all__ = ["SallNetwork"]
@@ -27,6 +28,7 @@ class SallNetwork(nn.Module):
         tasks: What is graded, in output order.
         mean, std: Normalisation of pixels in 0..1, per RGB channel.
         dropout: Share of the pooled features that training drops before every head.
+        head: Kind of head while training, see `finish`.
 
     Attributes:
         backbone: Normalised pixels to features.
@@ -49,6 +51,7 @@ class SallNetwork(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         dropout: float = 0.5,
+        head: Head = Head.SOFTMAX,
     ) -> None:
         super().__init__()
         self.backbone_name = backbone
@@ -58,7 +61,7 @@ class SallNetwork(nn.Module):
         self.backbone = _backbone(backbone)
         self.channels = int(self.backbone.head_hidden_size)  # type: ignore[arg-type]  # nn.Module types it as Tensor
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({task.name: nn.Linear(self.channels, len(task.grades)) for task in tasks})
+        self.heads = nn.ModuleDict({task.name: head_of(head, self.channels, len(task.grades)) for task in tasks})
         self.projections = nn.ModuleDict()
         # One multiplication and one addition take pixels in 0..255 to normalised values. They follow from mean and std,
         # which the manifest holds, so they are not among the weights.
@@ -158,6 +161,13 @@ class SallNetwork(nn.Module):
     def add_projections(self, channels: Mapping[str, int]) -> None:
         """Gives every task of the mapping a map to its teacher's number of features."""
         self.projections = nn.ModuleDict({name: nn.Linear(self.channels, size) for name, size in channels.items()})
+
+    def finish(self) -> None:
+        """Leaves what a checkpoint holds: no projections, and every head an ordinary linear layer."""
+        self.add_projections({})
+        for name, head in self.heads.items():
+            if isinstance(head, AdjacentCategories):
+                self.heads[name] = head.linear()
 
 
 def _backbone(name: str) -> nn.Module:

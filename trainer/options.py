@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from sall_edge.errors import TrainingError
-from sall_edge.spec import ImageSpec, Method
+from sall_edge.spec import Head, ImageSpec, Method
 from trainer.augment import Augmentation
 
 __all__ = ["Arithmetic", "TrainingOptions"]
@@ -42,6 +42,7 @@ class TrainingOptions:
         learning_rate: Peak of AdamW's rate; a tenth of the steps warm up, then it falls as a cosine.
         weight_decay: AdamW's, on weights of two and more dimensions.
         average_decay: Of the running average of the weights that is kept as the result; 0 keeps the last weights.
+        head: `softmax` as in the paper, or `ordinal`, which knows the order of the grades.
         dropout: Before every head.
         frozen_groups: Groups of early backbone layers that keep their weights, see `SallNetwork.freeze`.
         seed: Decides every random draw.
@@ -69,6 +70,7 @@ class TrainingOptions:
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     average_decay: float = 0.99
+    head: Head = Head.SOFTMAX
     dropout: float = 0.5
     frozen_groups: int = 0
     seed: int = 0
@@ -117,6 +119,6 @@ class TrainingOptions:
         content: dict[str, Any] = {
             item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "augmentation"
         }
-        content |= {"method": self.method.value, "arithmetic": self.arithmetic.value}
+        content |= {"method": self.method.value, "head": self.head.value, "arithmetic": self.arithmetic.value}
         content |= {"image": self.image.model_dump(mode="json"), "augmentation": dataclasses.asdict(self.augmentation)}
         return content

@@ -38,7 +38,9 @@ def first_network(
     """
     mean, std = normalisation_of(options.backbone)
     with seeded(options.seed, name, -1):
-        network = SallNetwork(backbone=options.backbone, tasks=tasks, mean=mean, std=std, dropout=options.dropout)
+        network = SallNetwork(
+            backbone=options.backbone, tasks=tasks, mean=mean, std=std, dropout=options.dropout, head=options.head
+        )
         network.add_projections(projections)
     load_backbone_weights(network, options.weights)
     network.freeze(options.frozen_groups)

@@ -162,7 +162,7 @@ class _Builder:
 
     def _written(self, state: State, stage: Stage, folder: Path, provenance: dict[str, Any]) -> Checkpoint:
         network = state.finished_network()
-        network.add_projections({})  # they have done their work
+        network.finish()
         logits = logits_of(network, stage.validation.batches(BATCH_SIZE))
         temperatures, points = {}, {}
         for k, task in enumerate(stage.validation.tasks):

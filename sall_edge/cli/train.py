@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sall_edge.cli.arguments import Backbone, Labels, Output, Side, Views, Weights
-from sall_edge.spec import ImageSpec, Method, tasks_from_toml
+from sall_edge.spec import Head, ImageSpec, Method, tasks_from_toml
 
 __all__ = ["train"]
 
@@ -16,6 +16,7 @@ def train(
     labels: Labels,
     output: Output,
     method: Annotated[Method, typer.Option(help="How the diseases learn from each other.")] = Method.SALL,
+    head: Annotated[Head, typer.Option(help="Whether the heads know the order of the grades.")] = Head.SOFTMAX,
     backbone: Backbone = "tf_efficientnet_lite0",
     weights: Weights = "imagenet",
     side: Side = 224,
@@ -36,6 +37,7 @@ def train(
     task_set = tasks_from_toml(tasks)
     options = TrainingOptions(
         method=method,
+        head=head,
         backbone=backbone,
         weights=weights,
         image=ImageSpec(side_px=side),

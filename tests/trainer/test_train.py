@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from sall_edge.artifacts import Checkpoint, open_checkpoint
 from sall_edge.errors import ArtefactForeign, TrainingError
-from sall_edge.spec import Method, TaskSet
+from sall_edge.spec import Head, Method, TaskSet
 from trainer.checkpoint import load_network
 from trainer.distill import Teachers
 from trainer.progress import Silence
@@ -105,6 +105,17 @@ def test_the_maps_to_the_teachers_features_are_no_part_of_the_checkpoint(
     (student,) = train(photographs, tasks, options, tmp_path, resume=False, report=Silence(), cache=cache)
     assert not [name for name in weights_of(student) if name.startswith("projections")]
     load_network(student)
+
+
+def test_an_ordinal_head_is_an_ordinary_layer_in_the_checkpoint(photographs, tasks, quick, cache, tmp_path) -> None:
+    options = replace(quick, method=Method.MULTITASK, head=Head.ORDINAL, epochs=1)
+    (checkpoint,) = train(photographs, tasks, options, tmp_path, resume=False, report=Silence(), cache=cache)
+    weight = weights_of(checkpoint)["heads.red.weight"]
+    steps = weight.diff(dim=0)
+    assert weight.shape[0] == 3
+    assert torch.allclose(steps[0], steps[1], atol=1e-6)
+    assert steps.abs().max() > 0
+    load_network(checkpoint)
 
 
 @pytest.mark.parametrize("method", [Method.SALL, Method.SALL_PAPER])
