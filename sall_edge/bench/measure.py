@@ -25,7 +25,16 @@ from sall_edge.fundus.prepare import prepare_file
 from sall_edge.runtime.session import Session, open_reference, open_session
 from sall_edge.spec import ImageSpec, Profile, Task
 
-__all__ = ["BenchReport", "Flip", "PreparedSet", "Reference", "bench", "measure_accuracy", "prepare_set"]
+__all__ = [
+    "BenchReport",
+    "Flip",
+    "PreparedSet",
+    "Reference",
+    "bench",
+    "labelled_rows",
+    "measure_accuracy",
+    "prepare_set",
+]
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -140,7 +149,7 @@ def measure_accuracy(
     """The `accuracy` object: every task that has labels here, over its labelled photographs."""
     report: dict[str, TaskAccuracy] = {}
     for task in tasks:
-        labelled, grades = _labelled(photographs, task)
+        labelled, grades = labelled_rows(photographs, task)
         if len(labelled):
             patients = [photographs[i].patient_id for i in labelled]
             rng = np.random.default_rng(seed)
@@ -149,7 +158,7 @@ def measure_accuracy(
     return report
 
 
-def _labelled(photographs: Sequence[LabelledPhotograph], task: Task) -> tuple[Ints, Ints]:
+def labelled_rows(photographs: Sequence[LabelledPhotograph], task: Task) -> tuple[Ints, Ints]:
     """Positions of the photographs that have a grade for the task, and those grades."""
     known = [(i, grade) for i, p in enumerate(photographs) if (grade := p.grades.get(task.name)) is not None]
     table = np.array(known, dtype=np.int64).reshape(-1, 2)
@@ -244,7 +253,7 @@ def _with_accuracy(
     reference = Reference(accuracy=measure_accuracy(prepared.photographs, tasks, before, points), agreement=agreement)
     reliability = {}
     for task in tasks:
-        labelled, grades = _labelled(prepared.photographs, task)
+        labelled, grades = labelled_rows(prepared.photographs, task)
         if len(labelled):
             reliability[task.name] = reliability_bins(grades, after[task.name][labelled])
     return report.model_copy(

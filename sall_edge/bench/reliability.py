@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["RiskCoverage", "brier_score", "risk_coverage"]
+__all__ = ["RiskCoverage", "brier_score", "risk_coverage", "uncalibrated"]
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
@@ -75,6 +75,14 @@ def risk_coverage(grades: Ints, probs: Floats) -> RiskCoverage:
         risk=tuple(float(share) for share in risk[shown]),
         area=float(risk.mean()),
     )
+
+
+def uncalibrated(probs: Floats, temperature: float) -> npt.NDArray[np.float64]:
+    """(n, K) probabilities as they were before the logits were divided by the temperature."""
+    logits = temperature * np.log(np.maximum(np.asarray(probs, dtype=np.float64), np.finfo(np.float32).tiny))
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    before: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return before
 
 
 def _check(grades: Ints, probs: Floats) -> None:

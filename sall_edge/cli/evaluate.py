@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sall_edge.artifacts import Checkpoint, open_checkpoint, open_engine
+from sall_edge.artifacts import Checkpoint, Engine, open_checkpoint, open_engine
 from sall_edge.cli.arguments import Json, Labels, Split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sall_edge.bench.accuracy import TaskAccuracy
+    from sall_edge.bench.measure import F32, PreparedSet
     from sall_edge.spec import Task
 
 __all__ = ["accuracy_table", "evaluate"]
@@ -34,6 +35,7 @@ def evaluate(
     labels: Labels,
     split: Split = "test",
     as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="Also write one HTML page, with reliability diagrams.")] = None,
 ) -> None:
     """Accuracy, kappa, AUC, sensitivity, specificity and reliability, with 95 % intervals by patient."""
     from sall_edge.bench.measure import measure_accuracy, predict_all
@@ -58,10 +60,38 @@ def evaluate(
             with open_session(artefact) as session:
                 probs = predict_all(session, prepared.squares, advance=progress.advance)
     accuracy = measure_accuracy(prepared.photographs, manifest.tasks, probs, manifest.operating_points)
+    if html is not None:
+        _write_page(html, f"sall-edge evaluate {source}", labels, split, artefact, prepared, probs, accuracy)
     if as_json:
         typer.echo(json.dumps({name: report.model_dump(mode="json") for name, report in accuracy.items()}, indent=2))
     else:
         typer.echo(accuracy_table(accuracy, manifest.tasks))
+
+
+def _write_page(
+    path: Path,
+    title: str,
+    labels: "Sequence[Path]",
+    split: str,
+    artefact: "Checkpoint | Engine",
+    prepared: "PreparedSet",
+    probs: "dict[str, F32]",
+    accuracy: "dict[str, TaskAccuracy]",
+) -> None:
+    from sall_edge.bench.measure import labelled_rows
+    from sall_edge.bench.report import write_evaluation
+
+    tasks = [task for task in artefact.manifest.tasks if task.name in accuracy]
+    rows = {task.name: labelled_rows(prepared.photographs, task) for task in tasks}
+    write_evaluation(
+        path,
+        accuracy,
+        {name: (grades, probs[name][places]) for name, (places, grades) in rows.items()},
+        tasks,
+        temperatures=artefact.manifest.temperatures if isinstance(artefact, Checkpoint) else {},
+        title=title,
+        facts={"labels": ", ".join(map(str, labels)), "split": split, "sha256": artefact.sha256},
+    )
 
 
 def accuracy_table(accuracy: "dict[str, TaskAccuracy]", tasks: "Sequence[Task]") -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 
-from sall_edge.bench.reliability import brier_score, risk_coverage
+from sall_edge.bench.reliability import brier_score, risk_coverage, uncalibrated
 
 EXACT = 1e-12  # the same sums in another order
 
@@ -114,3 +114,11 @@ def test_unequal_lengths_and_nothing_are_refused(rows: int) -> None:
         brier_score(grades, probs)
     with pytest.raises(ValueError, match=f"got {rows} grades and 0 rows"):
         risk_coverage(grades, probs)
+
+
+def test_uncalibrated_probabilities_are_those_of_the_undivided_logits() -> None:
+    logits = np.random.default_rng(0).normal(size=(20, 5)) * 4
+    raw = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    divided = np.exp(logits / 1.7) / np.exp(logits / 1.7).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(uncalibrated(divided, 1.7), raw, atol=EXACT)
+    assert np.isfinite(uncalibrated(np.array([[1.0, 0.0]]), 3.0)).all()

@@ -9,7 +9,7 @@ import pytest
 from sall_edge.bench.accuracy import ReliabilityBin, TaskAccuracy
 from sall_edge.bench.latency import Latency, Throughput
 from sall_edge.bench.measure import BenchReport, Flip, Reference
-from sall_edge.bench.report import Picture, write_html
+from sall_edge.bench.report import Picture, write_evaluation, write_html
 from sall_edge.errors import OutputError
 from sall_edge.spec import Profile, TaskSet
 
@@ -122,3 +122,29 @@ def test_a_page_that_cannot_be_written_is_said(report: BenchReport, retina_tasks
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
         write_html(tmp_path / "file" / "index.html", [report], retina_tasks.tasks, title="A bench", facts={})
+
+
+def test_an_evaluation_shows_reliability_before_and_after_its_temperature(
+    retina_tasks: TaskSet, tmp_path: Path
+) -> None:
+    grades = np.array([0, 0, 1, 2])
+    sharp = np.full((4, 5), 0.025)
+    sharp[np.arange(4), grades] = 0.9  # always right, and not sure enough
+    path = tmp_path / "index.html"
+    for temperatures, diagrams in (({"dr": 2.0}, 3), ({}, 2)):
+        write_evaluation(
+            path,
+            {"dr": ACCURACY},
+            {"dr": (grades, sharp)},
+            retina_tasks.tasks,
+            temperatures=temperatures,
+            title=f"An evaluation {HOSTILE}",
+            facts={"labels": HOSTILE},
+        )
+        page = path.read_text(encoding="utf-8")
+        assert page.count("<svg") == diagrams
+        assert "<script" not in page
+        assert "0.938" in page
+        assert "Diabetic retinopathy: 7 photographs" in page
+        # The logits' difference ln(0.9 / 0.025) doubles: 0.9969 of the probability, an error of 0.003.
+        assert ("before the temperature of 2.00: ECE 0.003" in page) == bool(temperatures)

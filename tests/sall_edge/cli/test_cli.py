@@ -173,7 +173,10 @@ def test_evaluate_gives_the_same_for_a_checkpoint_and_its_fp32_engine(
     assert reports[0]["dr"]["n"] == reports[1]["dr"]["n"]
     assert reports[0]["dr"]["referable_auc"] == pytest.approx(reports[1]["dr"]["referable_auc"], abs=0.02)
     assert reports[0]["amd"]["ece"] == pytest.approx(reports[1]["amd"]["ece"], abs=0.02)
-    assert "referable_auc" in sall_edge("evaluate", tiny_checkpoint.path, "--labels", phantom_labels).out
+    page = tmp_path / "page.html"
+    done = sall_edge("evaluate", tiny_checkpoint.path, "--labels", phantom_labels, "--html", page)
+    assert "referable_auc" in done.out
+    assert "before the temperature of 1.50" in page.read_text(encoding="utf-8")
 
 
 def test_labels_with_an_unknown_grade_are_refused(sall_edge: Run, tiny_engine: Engine, tmp_path: Path) -> None:
