@@ -13,13 +13,13 @@ from sall_edge.bench.accuracy import (
     referable_auc,
     referable_probability,
 )
-from sall_edge.spec import Method, Task
+from sall_edge.spec import Task
 from trainer.losses import UNKNOWN
 
 __all__ = ["METRICS", "Answers", "Comparison", "Difference", "Row", "TestSet", "compared"]
 
 METRICS = ("referable_auc", "quadratic_weighted_kappa", "accuracy", "ece")
-RIVALS = (Method.SINGLE, Method.MULTITASK)
+RIVALS = ("single", "multitask")
 """What every other method is compared with."""
 
 Ints = npt.NDArray[np.integer]
@@ -68,6 +68,7 @@ class Row(BaseModel):
     """One method, task and data set; metrics that the labels leave undefined are missing.
 
     Attributes:
+        method: Its name.
         values: Metric to its value for every seed.
         mean, sd: Over seeds; the s.d. is that of a sample, missing for one seed.
         against: Rival to metric to difference.
@@ -75,7 +76,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    method: Method
+    method: str
     task: str
     source: str
     n: int
@@ -83,7 +84,7 @@ class Row(BaseModel):
     values: dict[str, tuple[float, ...]]
     mean: dict[str, float]
     sd: dict[str, float]
-    against: dict[Method, dict[str, Difference]]
+    against: dict[str, dict[str, Difference]]
 
 
 class Comparison(BaseModel):
@@ -98,7 +99,7 @@ class Comparison(BaseModel):
 def compared(
     tasks: Sequence[Task],
     test: TestSet,
-    answers: Mapping[tuple[Method, int], Answers],
+    answers: Mapping[tuple[str, int], Answers],
     *,
     rng: np.random.Generator,
     rounds: int = 1000,
@@ -108,7 +109,7 @@ def compared(
     Args:
         tasks: What was graded.
         test: The photographs.
-        answers: By method and seed; all methods were trained with the same seeds.
+        answers: By name of the method and seed; all methods were trained with the same seeds.
         rng: Draws the bootstrap samples; every method sees the same ones.
         rounds: Number of bootstrap samples.
     """
@@ -133,7 +134,7 @@ def _rows(
     task: Task,
     source: str,
     test: TestSet,
-    answers: Mapping[Method, list[Answers]],
+    answers: Mapping[str, list[Answers]],
     places: Ints,
     samples: list[Ints],
 ) -> list[Row]:
@@ -151,7 +152,7 @@ def _rows(
         against = {
             rival: _differences(mean, _mean(values[rival]), drawn[method], drawn[rival])
             for rival in RIVALS
-            if rival in values and rival is not method
+            if rival in values and rival != method
         }
         rows.append(
             Row(

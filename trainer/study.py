@@ -1,4 +1,4 @@
-"""Methods against each other: the same photographs, backbone, budget and seeds, one network per method and seed.
+"""Methods against each other: the same photographs, backbone, budget and seeds, one network per entry and seed.
 
     photographs -> labels of one disease (optional) -> runs -> probabilities on the test split -> comparison
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sall_edge.artifacts import Checkpoint
 from sall_edge.errors import TrainingError
 from sall_edge.fundus.labels import LabelledPhotograph, in_split
-from sall_edge.spec import Labelling, Method, TaskSet
+from sall_edge.spec import Head, Labelling, Method, TaskSet
 from sall_edge.writing import file_being_written
 from trainer.comparison import Answers, TestSet
 from trainer.data import Squares, prepared_squares
@@ -30,7 +30,34 @@ from trainer.options import TrainingOptions
 from trainer.progress import Progress
 from trainer.train import train
 
-__all__ = ["Plan", "one_disease_each", "run_study"]
+__all__ = ["Entry", "Plan", "one_disease_each", "run_study"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the table: a method with a head."""
+
+    method: Method
+    head: Head = Head.SOFTMAX
+
+    @classmethod
+    def named(cls, name: str) -> "Entry":
+        """`sall`, or `sall+ordinal`.
+
+        Raises:
+            ValueError: No such method or head.
+        """
+        method, _, head = name.partition("+")
+        return cls(Method(method), Head(head) if head else Head.SOFTMAX)
+
+    @property
+    def name(self) -> str:
+        """As `named` takes it."""
+        return self.method.value + ("" if self.head is Head.SOFTMAX else f"+{self.head.value}")
+
+
+_TEACHERS = Entry(Method.SINGLE)
+"""Its networks teach the methods that need teachers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +65,19 @@ class Plan:
     """What is compared.
 
     Attributes:
-        methods: In the order of the table.
-        seeds: Each trains every method once.
-        options: Of every run, but for method and seed.
+        entries: In the order of the table.
+        seeds: Each trains every entry once.
+        options: Of every run, but for method, head and seed.
         labelling: Whether training photographs keep all their labels or those of one disease each.
     """
 
-    methods: tuple[Method, ...]
+    entries: tuple[Entry, ...]
     seeds: tuple[int, ...]
     options: TrainingOptions
     labelling: Labelling
 
     def __post_init__(self) -> None:
-        for name, values in (("methods", self.methods), ("seeds", self.seeds)):
+        for name, values in (("methods", [entry.name for entry in self.entries]), ("seeds", self.seeds)):
             if not values or len(set(values)) < len(values):
                 raise TrainingError(
                     f"{name} are {list(values)}", "a study needs one at least, each once", "name others"
@@ -59,8 +86,8 @@ class Plan:
 
 def run_study(
     photographs: Sequence[LabelledPhotograph], tasks: TaskSet, plan: Plan, folder: Path, *, report: Progress
-) -> tuple[TestSet, dict[tuple[Method, int], Answers]]:
-    """The test split, and what the network of every method and seed answered on it.
+) -> tuple[TestSet, dict[tuple[str, int], Answers]]:
+    """The test split, and what the network of every entry (by name) and seed answered on it.
 
     Args:
         photographs: Splits train, val and test; test photographs always keep all their labels.
@@ -81,27 +108,27 @@ def run_study(
     )
     if not len(test):
         raise TrainingError("nothing to test on", "no photograph of the split `test` can be used", "add such rows")
-    answers: dict[tuple[Method, int], Answers] = {}
+    answers: dict[tuple[str, int], Answers] = {}
     for seed in plan.seeds:
         teachers: Teachers | None = None
-        for method in _in_order(plan.methods):
-            run = folder / "runs" / f"{method.value}-{seed}"
-            report.note(f"{method.value}, seed {seed}")
+        for entry in _in_order(plan.entries):
+            run = folder / "runs" / f"{entry.name}-{seed}"
+            report.note(f"{entry.name}, seed {seed}")
             checkpoints = train(
                 shown,
                 tasks,
-                replace(plan.options, method=method, seed=seed),
+                replace(plan.options, method=entry.method, head=entry.head, seed=seed),
                 run,
                 resume=True,
                 report=report,
                 cache=folder / "cache",
-                teachers=teachers if needs_teachers(method) else None,
+                teachers=teachers if needs_teachers(entry.method) else None,
             )
-            if method is Method.SINGLE:
+            if entry == _TEACHERS:
                 by_task = {c.manifest.tasks[0].name: c for c in checkpoints}
                 teachers = Teachers(checkpoints=by_task, targets=run / "targets.safetensors")
-            if method in plan.methods:
-                answers[method, seed] = _answered(checkpoints, test, run / "test.json", report)
+            if entry in plan.entries:
+                answers[entry.name, seed] = _answered(checkpoints, test, run / "test.json", report)
     return _test_set(test, photographs), answers
 
 
@@ -124,11 +151,11 @@ def one_disease_each(photographs: Sequence[LabelledPhotograph], tasks: TaskSet) 
     return thinned
 
 
-def _in_order(methods: Sequence[Method]) -> list[Method]:
+def _in_order(entries: Sequence[Entry]) -> list[Entry]:
     """`single` first, and wanted or not where others need it: its networks are their teachers."""
-    others: list[Method] = [method for method in methods if method is not Method.SINGLE]
-    is_single_needed = len(others) < len(methods) or any(needs_teachers(method) for method in others)
-    return [Method.SINGLE, *others] if is_single_needed else others
+    others = [entry for entry in entries if entry != _TEACHERS]
+    is_needed = _TEACHERS in entries or any(needs_teachers(entry.method) for entry in others)
+    return [_TEACHERS, *others] if is_needed else others
 
 
 def _answered(checkpoints: Sequence[Checkpoint], test: Squares, path: Path, report: Progress) -> Answers:

@@ -34,11 +34,11 @@ def _table(task: Task, source: str, rows: Sequence[Row]) -> list[str]:
     first = rows[0]
     header = ["method", *(_TITLES[name] for name in METRICS)]
     shown = ("referable_auc", "quadratic_weighted_kappa")
-    header += [f"{_TITLES[name]} less {rival.value}" for rival in rivals for name in shown]
+    header += [f"{_TITLES[name]} less {rival}" for rival in rivals for name in shown]
     lines = [f"### {task.title}, {source}: {first.n} photographs, {first.referable} referable", ""]
     lines += ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for row in rows:
-        cells = [f"`{row.method.value}`", *(_value(row, name) for name in METRICS)]
+        cells = [f"`{row.method}`", *(_value(row, name) for name in METRICS)]
         cells += [_difference(row, rival, name) for rival in rivals for name in shown]
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
@@ -51,8 +51,8 @@ def _value(row: Row, name: str) -> str:
     return f"{row.mean[name]:.3f}{spread}"
 
 
-def _difference(row: Row, rival: object, name: str) -> str:
-    found = next((d.get(name) for other, d in row.against.items() if other is rival), None)
+def _difference(row: Row, rival: str, name: str) -> str:
+    found = row.against.get(rival, {}).get(name)
     if found is None:
         return ""
     text = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
@@ -73,7 +73,7 @@ def draw_comparison(comparison: Comparison, tasks: Sequence[Task], path: Path) -
     for line, task in zip(axes, tasks, strict=True):
         rows = [row for row in comparison.rows if row.task == task.name and row.source == "all"]
         for panel, name in zip(line, names, strict=True):
-            labels = [row.method.value for row in rows]
+            labels = [row.method for row in rows]
             for height, row in enumerate(rows):
                 values = row.values.get(name, ())
                 panel.plot(values, [height] * len(values), "o", color="tab:blue", alpha=0.6)

@@ -1,30 +1,38 @@
 """`sall-edge study`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sall_edge.cli.arguments import Backbone, Labels, Output, Side, Views, Weights
-from sall_edge.spec import ImageSpec, Labelling, Method, tasks_from_toml
+from sall_edge.cli.arguments import Backbone, Consistency, Labels, Output, Side, Views, Weights
+from sall_edge.spec import Head, ImageSpec, Labelling, Method, tasks_from_toml
+
+if TYPE_CHECKING:
+    from trainer.study import Entry
 
 __all__ = ["study"]
 
 _METHODS = "single,multitask,sall-paper,sall"
 
 
-def _methods(text: str) -> tuple[Method, ...]:
+def _entries(text: str) -> "tuple[Entry, ...]":
+    from trainer.study import Entry
+
     try:
-        return tuple(Method(name.strip()) for name in text.split(","))
+        return tuple(Entry.named(name.strip()) for name in text.split(","))
     except ValueError as cause:
-        raise typer.BadParameter(f"{cause}; methods are {', '.join(method.value for method in Method)}") from cause
+        methods, heads = (", ".join(one.value for one in kind) for kind in (Method, Head))
+        raise typer.BadParameter(f"{cause}; methods are {methods}; heads are {heads}") from cause
 
 
 def study(
     tasks: Annotated[Path, typer.Argument(metavar="TASKS", help="Task file (TOML), see docs/tasks.md.")],
     labels: Labels,
     output: Output,
-    methods: Annotated[str, typer.Option(help="Names, with commas between them.")] = _METHODS,
+    methods: Annotated[
+        str, typer.Option(help="Names, with commas between them; sall+ordinal is sall with an ordinal head.")
+    ] = _METHODS,
     seeds: Annotated[int, typer.Option(min=1, help="How many networks of each method: seeds 0, 1, …")] = 3,
     labelling: Annotated[
         Labelling, typer.Option(help="Whether a training photograph keeps all its labels or one disease's.")
@@ -34,6 +42,7 @@ def study(
     side: Side = 224,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs of each network.")] = 8,
     frozen_groups: Annotated[int, typer.Option(min=0, help="Groups of early layers that keep their weights.")] = 3,
+    consistency: Consistency = 0.0,
     views: Views = 8,
 ) -> None:
     """Trains every method with every seed and compares them on the test split; goes on where it was stopped."""
@@ -47,16 +56,17 @@ def study(
     from trainer.study import Plan, run_study
     from trainer.study_report import draw_comparison, markdown
 
-    chosen, task_set = _methods(methods), tasks_from_toml(tasks)
+    entries, task_set = _entries(methods), tasks_from_toml(tasks)
     options = TrainingOptions(
         backbone=backbone,
         weights=weights,
         image=ImageSpec(side_px=side),
         epochs=epochs,
         frozen_groups=frozen_groups,
+        consistency_weight=consistency,
         views=views,
     )
-    plan = Plan(methods=chosen, seeds=tuple(range(seeds)), options=options, labelling=labelling)
+    plan = Plan(entries=entries, seeds=tuple(range(seeds)), options=options, labelling=labelling)
     with ProgressBar() as progress:
         test, answers = run_study(read_labels(labels, task_set), task_set, plan, output, report=progress)
     comparison = compared(task_set.tasks, test, answers, rng=np.random.default_rng(0))

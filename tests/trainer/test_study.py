@@ -6,10 +6,10 @@ import pytest
 
 from sall_edge.errors import TrainingError
 from sall_edge.fundus.labels import LabelledPhotograph
-from sall_edge.spec import Labelling, Method, TaskSet
+from sall_edge.spec import Head, Labelling, Method, TaskSet
 from trainer.comparison import compared
 from trainer.progress import Silence
-from trainer.study import Plan, one_disease_each, run_study
+from trainer.study import Entry, Plan, one_disease_each, run_study
 from trainer.study_report import draw_comparison, markdown
 
 
@@ -24,7 +24,7 @@ def split(photographs: Sequence[LabelledPhotograph]) -> list[LabelledPhotograph]
 def plan(quick) -> Plan:
     options = replace(quick, epochs=1)
     return Plan(
-        methods=(Method.SALL, Method.MULTITASK, Method.SINGLE),
+        entries=(Entry(Method.SALL), Entry(Method.MULTITASK), Entry(Method.SINGLE)),
         seeds=(0, 1),
         options=options,
         labelling=Labelling.ONE_DISEASE,
@@ -33,7 +33,7 @@ def plan(quick) -> Plan:
 
 def test_a_study_trains_every_method_with_every_seed_and_reports_it(split, tasks, plan, tmp_path, diary) -> None:
     test, answers = run_study(split, tasks, plan, tmp_path, report=diary)
-    assert sorted((method.value, seed) for method, seed in answers) == [
+    assert sorted(answers) == [
         ("multitask", 0), ("multitask", 1), ("sall", 0), ("sall", 1), ("single", 0), ("single", 1),
     ]  # fmt: skip
     assert len(test.patients) == 6
@@ -70,9 +70,9 @@ def test_a_study_goes_on_where_it_was_stopped(split, tasks, plan, tmp_path, diar
 
 
 def test_teachers_are_trained_but_not_reported_when_nobody_asked_for_single(split, tasks, plan, tmp_path) -> None:
-    only = replace(plan, methods=(Method.DISTILL,), seeds=(0,))
+    only = replace(plan, entries=(Entry(Method.DISTILL, Head.ORDINAL),), seeds=(0,))
     _, answers = run_study(split, tasks, only, tmp_path, report=Silence())
-    assert list(answers) == [(Method.DISTILL, 0)]
+    assert list(answers) == [("distill+ordinal", 0)]
     assert (tmp_path / "runs" / "single-0" / "checkpoint-red").is_dir()
 
 
@@ -92,7 +92,7 @@ def test_one_disease_is_kept_for_each_patient_of_the_training_split(photographs,
     assert {name for names in kept.values() for name in names} == {"red", "green"}
 
 
-@pytest.mark.parametrize("change", [{"methods": ()}, {"methods": (Method.SALL, Method.SALL)}, {"seeds": ()}])
+@pytest.mark.parametrize("change", [{"entries": ()}, {"entries": (Entry(Method.SALL),) * 2}, {"seeds": ()}])
 def test_a_plan_without_or_with_double_entries_is_refused(change: dict[str, object], plan: Plan) -> None:
     with pytest.raises(TrainingError, match="each once"):
         replace(plan, **change)
@@ -101,3 +101,13 @@ def test_a_plan_without_or_with_double_entries_is_refused(change: dict[str, obje
 def test_a_study_without_test_photographs_is_refused(photographs, tasks, plan, tmp_path) -> None:
     with pytest.raises(TrainingError, match="nothing to test on"):
         run_study(photographs, tasks, plan, tmp_path, report=Silence())
+
+
+def test_an_entry_is_named_by_its_method_and_by_its_head_if_it_is_not_the_papers() -> None:
+    assert [Entry.named(name).name for name in ("sall", "sall+ordinal", "sall+softmax")] == [
+        "sall",
+        "sall+ordinal",
+        "sall",
+    ]
+    with pytest.raises(ValueError, match="magic"):
+        Entry.named("sall+magic")
