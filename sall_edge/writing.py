@@ -3,16 +3,20 @@
 Everything is written beside its place and renamed into it, so a power cut leaves the old artefact or none.
 """
 
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sall_edge.errors import OutputError
 
 __all__ = ["file_being_written", "folder_being_written"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a block can meet that is about the place and not about what it writes."""
 
 
 @contextmanager
@@ -26,7 +30,8 @@ def folder_being_written(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     try:
-        yield temporary
+        with _output_errors(path, only=_FULL):
+            yield temporary
         with _output_errors(path):
             temporary.chmod(0o755)
             _replace_folder(temporary, path)
@@ -47,7 +52,8 @@ def file_being_written(path: Path) -> Iterator[Path]:
         os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _output_errors(path, only=_FULL):
+            yield temporary
         with _output_errors(path):
             temporary.chmod(0o644)
             _flush(temporary)
@@ -57,10 +63,12 @@ def file_being_written(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _output_errors(path: Path) -> Iterator[None]:
+def _output_errors(path: Path, *, only: Container[int] | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
+        if only is not None and cause.errno not in only:
+            raise
         fix = "check that the folder exists, may be written and has room"
         raise OutputError(f"cannot write {path}", cause.strerror or str(cause), fix) from cause
 

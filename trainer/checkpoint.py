@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from sall_edge.artifacts import Checkpoint, CheckpointManifest, open_checkpoint, seal
 from sall_edge.errors import ArtefactForeign
 from sall_edge.spec import ImageSpec, Task
 from sall_edge.writing import folder_being_written
 from trainer.network import SallNetwork
+from trainer.saving import save_tensors
 
 __all__ = ["WEIGHTS_NAME", "load_network", "save_checkpoint"]
 
@@ -59,7 +60,7 @@ def save_checkpoint(
     with folder_being_written(folder) as temporary:
         # safetensors stores plain row-major tensors; channels-last is a layout in memory only.
         weights = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
-        save_file(weights, temporary / WEIGHTS_NAME)
+        save_tensors(weights, temporary / WEIGHTS_NAME)
         seal(temporary, manifest)
     return open_checkpoint(folder)
 

@@ -21,6 +21,7 @@ from sall_edge.spec import ImageSpec, Task
 from sall_edge.writing import file_being_written
 from trainer.losses import UNKNOWN
 from trainer.progress import Progress
+from trainer.saving import reserved_map
 
 __all__ = ["Squares", "in_batches", "prepared_squares", "tensors_of"]
 
@@ -182,7 +183,7 @@ class _Store:
                 return pixels  # type: ignore[no-any-return]  # numpy types np.load as Any
         old = np.load(path, mmap_mode="r") if known else None
         new = path.with_name("squares.new.npy")
-        pixels = np.lib.format.open_memmap(new, mode="w+", dtype=np.uint8, shape=shape)
+        pixels = reserved_map(new, np.uint8, shape)
         for row, key in enumerate(self.keys):
             if old is not None and key in known:
                 pixels[row] = old[known[key]]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sall_edge.artifacts import Checkpoint
@@ -23,6 +23,7 @@ from trainer.checkpoint import load_network
 from trainer.data import Squares
 from trainer.evaluate import BATCH_SIZE
 from trainer.progress import Progress
+from trainer.saving import save_tensors
 
 __all__ = ["Targets", "Teachers", "read_targets", "soft_labels", "write_targets"]
 
@@ -48,7 +49,9 @@ class Targets:
     features: Mapping[str, Tensor]
 
 
-def write_targets(path: Path, teachers: Mapping[str, Checkpoint], squares: Squares, *, progress: Progress) -> None:
+def write_targets(
+    path: Path, teachers: Mapping[str, Checkpoint], squares: Squares, *, device: torch.device, progress: Progress
+) -> None:
     """Runs each task's teacher on every square and stores its raw logits and pooled features.
 
     Raises:
@@ -57,16 +60,16 @@ def write_targets(path: Path, teachers: Mapping[str, Checkpoint], squares: Squar
     tensors: dict[str, Tensor] = {}
     for name, teacher in teachers.items():
         progress.stage(f"targets {name}", len(squares))
-        network = load_network(teacher)
+        network = load_network(teacher).to(device)
         features = []
         with torch.inference_mode():
             for images in squares.batches(BATCH_SIZE):
                 features.append(network.pooled(images))
                 progress.advance(len(images))
-            tensors[f"features/{name}"] = torch.cat(features)
-            tensors[f"logits/{name}"] = network.graded(tensors[f"features/{name}"])[name]
+            pooled = torch.cat(features)
+            tensors |= {f"features/{name}": pooled.cpu(), f"logits/{name}": network.graded(pooled)[name].cpu()}
     with file_being_written(path) as temporary:
-        save_file(tensors, temporary, metadata={"binding": json.dumps(_binding(teachers, squares), sort_keys=True)})
+        save_tensors(tensors, temporary, metadata={"binding": json.dumps(_binding(teachers, squares), sort_keys=True)})
 
 
 def read_targets(path: Path, teachers: Mapping[str, Checkpoint], squares: Squares) -> Targets:

@@ -39,7 +39,7 @@ def logits_of(
     with torch.inference_mode():
         for images in batches:
             for name, logits in network(images).items():
-                parts[name].append(logits.numpy())
+                parts[name].append(logits.cpu().numpy())
             progress.advance(len(images))
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 

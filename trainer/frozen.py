@@ -26,6 +26,7 @@ from trainer.data import Squares, in_batches
 from trainer.network import SallNetwork
 from trainer.options import TrainingOptions
 from trainer.progress import Progress
+from trainer.saving import reserved_map
 from trainer.state import seeded
 
 __all__ = ["Views", "early_maps", "frozen_views", "pooled_from"]
@@ -189,7 +190,7 @@ def _opened(folder: Path, key: str, shape: tuple[int, ...]) -> tuple[npt.NDArray
     except (OSError, ValueError, KeyError, TypeError):  # what cannot be read is made again
         pass
     (folder / "views.json").unlink(missing_ok=True)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape), 0
+    return reserved_map(path, np.float16, shape), 0
 
 
 def _fill(
@@ -200,4 +201,4 @@ def _fill(
         network.eval()
         for positions in in_batches(len(squares), _BATCH):
             images = augment(squares.images(positions), options.augmentation, generator)
-            maps[squares.rows[positions], view] = early_maps(network, images).half().numpy()
+            maps[squares.rows[positions], view] = early_maps(network, images).half().cpu().numpy()

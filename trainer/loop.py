@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from sall_edge.errors import TrainingError
@@ -16,8 +17,10 @@ from trainer.augment import augment
 from trainer.data import Squares, in_batches
 from trainer.evaluate import BATCH_SIZE, logits_of, validation_score
 from trainer.frozen import Views, pooled_from
+from trainer.losses import consistency_loss
 from trainer.network import SallNetwork
-from trainer.options import Arithmetic, TrainingOptions
+from trainer.options import TrainingOptions
+from trainer.processes import Processes
 from trainer.progress import Progress
 from trainer.sampling import drawn_positions, sampling_weights
 from trainer.state import State, learning_rate_at, seeded
@@ -59,6 +62,7 @@ class Stage:
         name: Such as `teacher-dr`; part of every seed and file name.
         train, validation: Squares labelled for the stage's tasks.
         loss: Per image.
+        consistency_weight: Of `consistency_loss`; with it every photograph stands twice in its batch.
         soft, features: Soft labels (n, K) and pooled features (n, C) of the teachers by task, in the order of `train`;
             empty for stages without teachers.
         views: What frozen layers made of the squares; None: they are augmented anew in every epoch.
@@ -68,6 +72,7 @@ class Stage:
     train: Squares
     validation: Squares
     loss: Loss
+    consistency_weight: float = 0.0
     soft: Mapping[str, Tensor] = field(default_factory=dict)
     features: Mapping[str, Tensor] = field(default_factory=dict)
     views: Views | None = None
@@ -77,7 +82,9 @@ class Stage:
         return max(1, len(self.train) // options.batch_size)
 
 
-def fit(stage: Stage, first: SallNetwork, options: TrainingOptions, run: Path, *, progress: Progress) -> State:
+def fit(
+    stage: Stage, first: SallNetwork, options: TrainingOptions, run: Path, *, together: Processes, progress: Progress
+) -> State:
     """The stage, trained to its end; goes on from `run/state/STAGE.safetensors` if that is there.
 
     Args:
@@ -85,6 +92,7 @@ def fit(stage: Stage, first: SallNetwork, options: TrainingOptions, run: Path, *
         first: The network before the first step, see `start.first_network`.
         options: How.
         run: The run's folder.
+        together: The processes that train; the first one alone writes.
         progress: Told of every step.
 
     Raises:
@@ -93,65 +101,96 @@ def fit(stage: Stage, first: SallNetwork, options: TrainingOptions, run: Path, *
         OutputError: `run` cannot be written.
     """
     path = run / "state" / f"{stage.name}.safetensors"
-    state = State.fresh(first, options)
+    state = State.fresh(first.to(together.device), options)
     if path.exists():
         state.restore(path)
+    learner = together.learner(_Learner(state.network))
     steps = stage.steps_per_epoch(options)
     progress.stage(stage.name, options.epochs * steps)
     progress.advance(state.epoch * steps)
-    with SummaryWriter(str(run / "tensorboard" / stage.name), purge_step=state.epoch) as board:
+    folder = run / "tensorboard" / stage.name
+    with SummaryWriter(str(folder), purge_step=state.epoch) if together.is_first else nullcontext() as board:
         while not state.is_finished(options):
-            with seeded(options.seed, stage.name, state.epoch) as generator:
-                loss = _train_epoch(state, stage, options, generator, progress)
-            logits = logits_of(state.average, stage.validation.batches(BATCH_SIZE))
-            score, parts = validation_score(logits, stage.validation)
-            for name, value in {"loss": loss, "score": score, **parts}.items():
-                board.add_scalar(name, value, state.epoch)
-            progress.note(f"{stage.name} epoch {state.epoch + 1}/{options.epochs}: loss {loss:.3f}, score {score:.3f}")
-            state.close_epoch({"loss": loss, **parts}, score)
-            state.save(path)
+            loss = _train_epoch(state, learner, stage, options, together, progress)
+            together.agree(state.average)
+            score, parts = together.from_first(lambda: _validated(state, stage))
+            record = {"loss": loss, **parts}
+            state.close_epoch(record, score)
+            progress.note(f"{stage.name} epoch {state.epoch}/{options.epochs}: loss {loss:.3f}, score {score:.3f}")
+            if board is not None:
+                for name, value in {"score": score, **record}.items():
+                    board.add_scalar(name, value, state.epoch - 1)
+                state.save(path)
     return state
 
 
+class _Learner(nn.Module):
+    """What a step computes before its loss, in one forward pass: processes average the gradients of that."""
+
+    def __init__(self, network: SallNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, shown: Tensor, *, is_map: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Logits and projected features by task, of pixels or of what frozen layers made of them."""
+        pooled = pooled_from(self.network, shown) if is_map else self.network.pooled(shown)
+        with torch.autocast(shown.device.type, enabled=False):
+            return self.network.graded(pooled.float()), self.network.projected(pooled.float())
+
+
 def _train_epoch(
-    state: State, stage: Stage, options: TrainingOptions, generator: Generator, progress: Progress
+    state: State,
+    learner: nn.Module,
+    stage: Stage,
+    options: TrainingOptions,
+    together: Processes,
+    progress: Progress,
 ) -> float:
     """One pass; returns the mean loss."""
     steps = stage.steps_per_epoch(options)
-    drawn = drawn_positions(sampling_weights(stage.train.labels), generator)
     state.network.train()
     total = 0.0
-    for batch in list(in_batches(len(drawn), options.batch_size))[:steps]:
-        positions = drawn[batch]
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.arithmetic is Arithmetic.BFLOAT16):
-            pooled = _pooled(state.network, stage, positions, options, generator).float()
-        seen = Batch(
-            logits=state.network.graded(pooled),
-            projected=state.network.projected(pooled),
-            labels=stage.train.targets(positions),
-            soft={name: probabilities[positions] for name, probabilities in stage.soft.items()},
-            features={name: features[positions] for name, features in stage.features.items()},
-        )
-        loss = stage.loss(seen).mean()
-        _step(state, loss, stage, options)
-        total += loss.item()
-        progress.advance()
-    return total / steps
+    with seeded(options.seed, stage.name, state.epoch) as generator:
+        drawn = drawn_positions(sampling_weights(stage.train.labels), generator)
+        together.part(generator)
+        for batch in list(in_batches(len(drawn), options.batch_size))[:steps]:
+            positions = together.share(drawn[batch])
+            loss = _loss(learner, stage, positions, options, generator, together.device)
+            _step(state, loss, stage, options, together)
+            total += loss.item()
+            progress.advance()
+    return together.mean(total / steps)
 
 
-def _pooled(
-    network: SallNetwork,
+def _loss(
+    learner: nn.Module,
     stage: Stage,
     positions: npt.NDArray[np.integer],
     options: TrainingOptions,
     generator: Generator,
+    device: torch.device,
 ) -> Tensor:
+    """Of these photographs, each augmented anew at every appearance."""
+    shown = np.tile(positions, 2) if stage.consistency_weight else positions
     if stage.views is not None:
-        return pooled_from(network, stage.views.draw(stage.train.rows[positions], generator))
-    return network.pooled(augment(stage.train.images(positions), options.augmentation, generator))
+        inputs = stage.views.draw(stage.train.rows[shown], generator)
+    else:
+        inputs = augment(stage.train.images(shown), options.augmentation, generator)
+    logits, projected = learner(inputs.to(device), is_map=stage.views is not None)
+    seen = Batch(
+        logits=logits,
+        projected=projected,
+        labels=stage.train.targets(shown).to(device),
+        soft={name: probabilities[shown].to(device) for name, probabilities in stage.soft.items()},
+        features={name: features[shown].to(device) for name, features in stage.features.items()},
+    )
+    loss = stage.loss(seen).mean()
+    if stage.consistency_weight:
+        loss = loss + stage.consistency_weight * consistency_loss(seen.logits).mean()
+    return loss
 
 
-def _step(state: State, loss: Tensor, stage: Stage, options: TrainingOptions) -> None:
+def _step(state: State, loss: Tensor, stage: Stage, options: TrainingOptions, together: Processes) -> None:
     if not math.isfinite(loss.item()):
         what = f"the loss of {stage.name} is {loss.item()} in epoch {state.epoch + 1}"
         fix = f"start again with a lower learning rate than {options.learning_rate}"
@@ -160,8 +199,12 @@ def _step(state: State, loss: Tensor, stage: Stage, options: TrainingOptions) ->
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    together.backward(loss)
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), _GRADIENT_NORM)
     state.optimizer.step()
     state.step += 1
     state.follow(options.average_decay)
+
+
+def _validated(state: State, stage: Stage) -> tuple[float, dict[str, float]]:
+    return validation_score(logits_of(state.average, stage.validation.batches(BATCH_SIZE)), stage.validation)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 __all__ = [
     "UNKNOWN",
+    "consistency_loss",
     "distill_loss",
     "distillation_loss",
     "feature_loss",
@@ -46,6 +47,22 @@ def distillation_loss(
     log_probabilities = functional.log_softmax(logits / temperature, dim=1)
     divergence = functional.kl_div(log_probabilities, soft, reduction="none").sum(dim=1)
     return temperature**2 * divergence
+
+
+def consistency_loss(logits: Logits) -> Float[Tensor, " N"]:
+    """The disagreement of two views of the same eye: (KL(a || b) + KL(b || a)) / 2, summed over tasks.
+
+    A verdict that neither pose nor flash nor the noise of the sensor moves is not moved by the rounding of INT8 either
+    (stability training, Zheng et al. 2016, arXiv 1604.04293; symmetric as in R-Drop, Wu et al. 2021, arXiv 2106.14448).
+
+    Args:
+        logits: Raw (2 N, K) by task: N photographs, then other views of the same ones in the same order.
+    """
+    losses = []
+    for z in logits.values():
+        first, second = functional.log_softmax(z, dim=1).chunk(2)
+        losses.append(0.5 * ((first.exp() - second.exp()) * (first - second)).sum(dim=1))
+    return sum(losses[1:], start=losses[0])
 
 
 def paper_loss(

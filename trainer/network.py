@@ -134,6 +134,7 @@ class SallNetwork(nn.Module):
             (N, C, h, w) float32, channels last in memory.
         """
         # Channels stand last in the pixels, so the permuted view is already what the CPU kernels want.
+        images = images.to(self.scale.device)
         normalised = (images.float() * self.scale + self.shift).permute(0, 3, 1, 2)
         features: Tensor = self.backbone(normalised)
         return features

@@ -51,6 +51,8 @@ class TrainingOptions:
         soft_temperature: T of the soft labels.
         feature_weight: beta of `sall-feature`: weight of the teachers' features.
         smoothing: Of `label-smoothing`: probability that goes to all grades evenly.
+        consistency_weight: Of the agreement of two views of every photograph, in networks that are deployed, whatever
+            the method (teachers are not); 0 shows each once and halves the time.
         views: Augmented versions of every photograph that frozen layers see once, see `trainer.frozen`; 0 augments anew
             in every epoch.
         wanted_sensitivity: The operating point reaches it on the validation split.
@@ -79,6 +81,7 @@ class TrainingOptions:
     soft_temperature: float = 3.0
     feature_weight: float = 1.0
     smoothing: float = 0.1
+    consistency_weight: float = 2.0
     views: int = 0
     wanted_sensitivity: float = 0.9
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -102,6 +105,7 @@ class TrainingOptions:
             "soft_weight": (self.soft_weight >= 0, "at least 0", "1"),
             "soft_temperature": (self.soft_temperature > 0, "above 0", "3"),
             "feature_weight": (self.feature_weight >= 0, "at least 0", "1"),
+            "consistency_weight": (self.consistency_weight >= 0, "at least 0", "2"),
             "smoothing": (0 <= self.smoothing < 1, "from 0 to below 1", "0.1"),
             "views": (
                 self.views == 0 or (self.views > 0 and self.frozen_groups > 0),

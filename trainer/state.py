@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Generator, Tensor, nn
 
 from sall_edge.errors import ArtefactForeign
 from sall_edge.writing import file_being_written
 from trainer.network import SallNetwork
 from trainer.options import TrainingOptions
+from trainer.saving import save_tensors
 
 __all__ = ["State", "learning_rate_at", "seeded"]
 
@@ -116,7 +117,7 @@ class State:
             tensors |= {f"optimizer/{index}/{name}": moment.contiguous() for name, moment in moments.items()}
         counters = {name: getattr(self, name) for name in ("epoch", "step", "best_epoch", "best_score", "history")}
         with file_being_written(path) as temporary:
-            save_file(tensors, temporary, metadata={"counters": json.dumps(counters)})
+            save_tensors(tensors, temporary, metadata={"counters": json.dumps(counters)})
 
     def restore(self, path: Path) -> None:
         """Takes everything from a file that `save` wrote.

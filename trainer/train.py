@@ -25,7 +25,8 @@ from trainer.losses import UNKNOWN, multitask_loss
 from trainer.methods import loss_of
 from trainer.network import SallNetwork
 from trainer.options import TrainingOptions
-from trainer.progress import Progress
+from trainer.processes import Processes
+from trainer.progress import Progress, Silence
 from trainer.reliability import fitted_temperature, operating_point, softmax
 from trainer.start import first_network
 from trainer.state import State
@@ -67,15 +68,13 @@ def train(
         ArtefactError: A file of an earlier part is damaged or another run's.
         OutputError: `run` cannot be written.
     """
-    _claim(run, options, tasks, photographs, resume=resume)
+    together = Processes(options)
+    report = report if together.is_first else Silence()
     cache = cache or run / "cache"
-    squares: dict[str, Squares] = {}
-    for split in ("train", "val"):
-        chosen = in_split(photographs, split)
-        squares[split], _ = prepared_squares(chosen, tasks.tasks, options.image, cache / split, progress=report)
-    for task in tasks.tasks:
-        _check_labels(task, squares)
-    builder = _Builder(squares["train"], squares["val"], options, run, cache, report)
+    with together.first_alone():
+        _claim(run, options, tasks, photographs, resume=resume or not together.is_first)
+        squares = _prepared(photographs, tasks, options, cache, report)
+    builder = _Builder(squares["train"], squares["val"], options, run, cache, together, report)
     match options.method:
         case Method.SINGLE:
             return tuple(
@@ -88,6 +87,27 @@ def train(
             return (builder.student(tasks.tasks, teachers or builder.teachers(tasks.tasks)),)
 
 
+def _prepared(
+    photographs: Sequence[LabelledPhotograph],
+    tasks: TaskSet,
+    options: TrainingOptions,
+    cache: Path,
+    report: Progress,
+) -> dict[str, Squares]:
+    """The squares of `train` and `val`, with labels that can give a network."""
+    squares: dict[str, Squares] = {}
+    for split in ("train", "val"):
+        chosen = in_split(photographs, split)
+        squares[split], _ = prepared_squares(chosen, tasks.tasks, options.image, cache / split, progress=report)
+    for task in tasks.tasks:
+        _check_labels(task, squares)
+        for grade in _unseen_grades(task, squares["train"]):
+            report.note(
+                f"{task.name} {grade} ({task.grades[grade]}) has no training photograph: it will not be learned"
+            )
+    return squares
+
+
 class _Builder:
     """Turns stages into checkpoints, unless they are there already."""
 
@@ -98,10 +118,11 @@ class _Builder:
         options: TrainingOptions,
         run: Path,
         cache: Path,
+        together: Processes,
         progress: Progress,
     ) -> None:
         self.train, self.validation = train, validation
-        self.options, self.run, self.cache, self.progress = options, run, cache, progress
+        self.options, self.run, self.cache, self.together, self.progress = options, run, cache, together, progress
 
     def checkpoint(
         self,
@@ -110,6 +131,7 @@ class _Builder:
         folder: Path,
         *,
         loss: Loss = lambda batch: multitask_loss(batch.logits, batch.labels),
+        is_deployed: bool = True,
         soft: Mapping[str, Tensor] | None = None,
         features: Mapping[str, Tensor] | None = None,
         provenance: Mapping[str, Any] | None = None,
@@ -124,26 +146,39 @@ class _Builder:
             train=self.train.for_tasks(tasks),
             validation=self.validation.for_tasks(tasks),
             loss=loss,
+            consistency_weight=self.options.consistency_weight if is_deployed else 0.0,
             soft=soft or {},
             features=features or {},
             views=self._views(first),
         )
-        state = fit(stage, first, self.options, self.run, progress=self.progress)
-        checkpoint = self._written(state, stage, folder, dict(provenance or {}))
-        _write_history(self.run / "history.json", name, state)
-        (self.run / "state" / f"{name}.safetensors").unlink(missing_ok=True)
-        return checkpoint
+        state = fit(stage, first, self.options, self.run, together=self.together, progress=self.progress)
+        with self.together.first_alone():
+            if self.together.is_first:
+                self._write(state, stage, folder, dict(provenance or {}))
+                _write_history(self.run / "history.json", name, state)
+                (self.run / "state" / f"{name}.safetensors").unlink(missing_ok=True)
+        return open_checkpoint(folder)
 
     def teachers(self, tasks: tuple[Task, ...]) -> Teachers:
         """One network for each task."""
-        made = {t.name: self.checkpoint(f"teacher-{t.name}", (t,), self.run / "teachers" / t.name) for t in tasks}
+        made = {}
+        for task in tasks:
+            folder = self.run / "teachers" / task.name
+            made[task.name] = self.checkpoint(f"teacher-{task.name}", (task,), folder, is_deployed=False)
         return Teachers(checkpoints=made, targets=self.run / "targets.safetensors")
 
     def student(self, tasks: tuple[Task, ...], teachers: Teachers) -> Checkpoint:
         """The network that learns every task from labels and from the teachers."""
         shown = self.train.for_tasks(tasks)
-        if not teachers.targets.exists():
-            write_targets(teachers.targets, teachers.checkpoints, shown, progress=self.progress)
+        with self.together.first_alone():
+            if not teachers.targets.exists():
+                write_targets(
+                    teachers.targets,
+                    teachers.checkpoints,
+                    shown,
+                    device=self.together.device,
+                    progress=self.progress,
+                )
         targets = read_targets(teachers.targets, teachers.checkpoints, shown)
         return self.checkpoint(
             "student",
@@ -158,9 +193,12 @@ class _Builder:
     def _views(self, first: SallNetwork) -> Views | None:
         if not self.options.views:
             return None
-        return frozen_views(first, self.train, self.options, self.cache / "views", progress=self.progress)
+        with self.together.first_alone():
+            return frozen_views(
+                first.to(self.together.device), self.train, self.options, self.cache / "views", progress=self.progress
+            )
 
-    def _written(self, state: State, stage: Stage, folder: Path, provenance: dict[str, Any]) -> Checkpoint:
+    def _write(self, state: State, stage: Stage, folder: Path, provenance: dict[str, Any]) -> None:
         network = state.finished_network()
         network.finish()
         logits = logits_of(network, stage.validation.batches(BATCH_SIZE))
@@ -178,7 +216,7 @@ class _Builder:
             "photographs": {"train": len(stage.train), "val": len(stage.validation)},
             "validation": state.history[state.best_epoch],
         }
-        return save_checkpoint(
+        save_checkpoint(
             folder,
             network,
             image=self.options.image,
@@ -226,7 +264,7 @@ def _differing(recorded: Any, wanted: dict[str, Any]) -> list[str]:
 def _check_labels(task: Task, squares: Mapping[str, Squares]) -> None:
     """Refuses what would train without a word and mean nothing."""
     for split, part in squares.items():
-        column = part.labels[:, [t.name for t in part.tasks].index(task.name)]
+        column = part.labels[:, part.tasks.index(task)]
         grades = column[column != UNKNOWN]
         if len(grades) == 0:
             why = f"no photograph of the split `{split}` that can be used has a grade in column `{task.column}`"
@@ -237,6 +275,11 @@ def _check_labels(task: Task, squares: Mapping[str, Squares]) -> None:
             why = f"its {len(grades)} photographs are all {kind} ({task.referable_from} and more)"
             fix = f"add photographs of the other kind to `{split}`, by patient"
             raise TrainingError(f"{task.name} has one class only in `{split}`", why, fix)
+
+
+def _unseen_grades(task: Task, squares: Squares) -> list[int]:
+    seen = set(squares.labels[:, squares.tasks.index(task)].tolist())
+    return [grade for grade in range(len(task.grades)) if grade not in seen]
 
 
 def _write_history(path: Path, stage: str, state: State) -> None:

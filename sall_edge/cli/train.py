@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sall_edge.cli.arguments import Backbone, Labels, Output, Side, Views, Weights
+from sall_edge.cli.arguments import Backbone, Consistency, Labels, Output, Side, Views, Weights
 from sall_edge.spec import Head, ImageSpec, Method, tasks_from_toml
 
 __all__ = ["train"]
@@ -24,6 +24,7 @@ def train(
     frozen_groups: Annotated[
         int, typer.Option(min=0, help="Groups of early layers that keep their weights: less time on a CPU.")
     ] = 0,
+    consistency: Consistency = 2.0,
     views: Views = 0,
     seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
@@ -43,6 +44,7 @@ def train(
         image=ImageSpec(side_px=side),
         epochs=epochs,
         frozen_groups=frozen_groups,
+        consistency_weight=consistency,
         views=views,
         seed=seed,
     )

@@ -44,7 +44,7 @@ def squares(tasks: TaskSet) -> Squares:
 
 
 def test_targets_are_the_teachers_logits_and_features_in_the_order_of_the_squares(teachers, squares, tmp_path) -> None:
-    write_targets(tmp_path / "targets.safetensors", teachers, squares, progress=Silence())
+    write_targets(tmp_path / "targets.safetensors", teachers, squares, device=torch.device("cpu"), progress=Silence())
     targets = read_targets(tmp_path / "targets.safetensors", teachers, squares)
     network = load_network(teachers["red"])
     with torch.inference_mode():
@@ -73,7 +73,7 @@ def test_soft_labels_are_probabilities_that_the_temperature_softens() -> None:
 
 def test_targets_of_another_teacher_are_refused(teachers, squares, tasks, tmp_path) -> None:
     path = tmp_path / "targets.safetensors"
-    write_targets(path, teachers, squares, progress=Silence())
+    write_targets(path, teachers, squares, device=torch.device("cpu"), progress=Silence())
     other = teachers | {"green": teacher(tmp_path / "other", tasks.tasks[1], 9)}
     with pytest.raises(ArtefactForeign, match="made by another teacher") as caught:
         read_targets(path, other, squares)
@@ -83,7 +83,7 @@ def test_targets_of_another_teacher_are_refused(teachers, squares, tasks, tmp_pa
 
 def test_targets_of_other_photographs_are_refused(teachers, squares, tmp_path) -> None:
     path = tmp_path / "targets.safetensors"
-    write_targets(path, teachers, squares, progress=Silence())
+    write_targets(path, teachers, squares, device=torch.device("cpu"), progress=Silence())
     with pytest.raises(ArtefactForeign, match="for other photographs"):
         read_targets(path, teachers, squares.at(np.arange(39)))
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trainer.losses import (
+    consistency_loss,
     distill_loss,
     distillation_loss,
     feature_loss,
@@ -152,3 +153,12 @@ def test_the_feature_loss_is_one_minus_the_cosine_where_a_label_is_missing(batch
     theirs = {"dr": torch.tensor([[-2.0, 0.0]] * 3), "amd": torch.tensor([[0.0, 5.0]] * 3)}
     # Labelled for both: nothing. Without AMD: at right angles. Without DR: opposite.
     assert torch.allclose(feature_loss(ours, labels, theirs), torch.tensor([0.0, 1.0, 2.0]), atol=EXACT)
+
+
+def test_the_consistency_loss_is_the_divergence_of_two_views_both_ways_by_hand() -> None:
+    even, steep = [0.0, 0.0], [0.0, math.log(3.0)]  # 1/2, 1/2 and 1/4, 3/4
+    there = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    back = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
+    logits = {"dr": torch.tensor([even, even, steep, even]), "amd": torch.tensor([steep, even, even, even])}
+    expected = torch.tensor([there + back, 0.0])  # two photographs; half of both ways in each of the two tasks
+    assert torch.allclose(consistency_loss(logits), expected, atol=EXACT)

@@ -19,6 +19,7 @@ from trainer.options import TrainingOptions
         ("seed", -1),
         ("patience", 0),
         ("soft_weight", -1.0),
+        ("consistency_weight", -1.0),
         ("soft_temperature", 0.0),
         ("wanted_sensitivity", 1.1),
     ],

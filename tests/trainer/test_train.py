@@ -2,15 +2,21 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from sall_edge.artifacts import Checkpoint, open_checkpoint
 from sall_edge.errors import ArtefactForeign, TrainingError
-from sall_edge.spec import Head, Method, TaskSet
+from sall_edge.fundus.labels import read_labels
+from sall_edge.spec import Head, Method, Task, TaskSet
+from trainer.augment import Augmentation, augment
 from trainer.checkpoint import load_network
+from trainer.data import prepared_squares
 from trainer.distill import Teachers
+from trainer.losses import consistency_loss
 from trainer.progress import Silence
 from trainer.train import train
 
@@ -132,6 +138,36 @@ def test_sall_leaves_teachers_targets_and_a_student_that_names_them(
     ]  # fmt: skip
 
 
+def test_a_third_task_brings_labels_of_its_own(labels_csv, tasks, quick, tmp_path) -> None:
+    lines = ["image,sharp,split"]
+    for number in range(20):
+        disc = cv2.circle(np.zeros((300, 300, 3), np.uint8), (150, 150), 140, (1, 1, 1), -1)
+        grain = np.random.default_rng(number).integers(40, 200, disc.shape, dtype=np.uint8)
+        picture = disc * (cv2.GaussianBlur(grain, (0, 0), 5) if number % 2 else grain)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+        lines.append(f"{number}.png,{number % 2},{'val' if number > 14 else 'train'}")
+    (tmp_path / "sharp.csv").write_text("\n".join(lines), encoding="utf-8")
+    sharp = Task(name="sharp", title="Sharpness", column="sharp", grades=("sharp", "blurred"), referable_from=1)
+    three = TaskSet(tasks=(*tasks.tasks, sharp))
+    photographs = read_labels([labels_csv, tmp_path / "sharp.csv"], three)
+    options = replace(quick, method=Method.SALL, epochs=1)
+    (student,) = train(photographs, three, options, tmp_path / "run", resume=False, report=Silence())
+    assert list(student.manifest.operating_points) == ["red", "green", "sharp"]
+    targets = load_file(tmp_path / "run" / "targets.safetensors")
+    assert {name: len(rows) for name, rows in targets.items() if name.startswith("logits")} == {
+        "logits/red": 57, "logits/green": 57, "logits/sharp": 57,
+    }  # fmt: skip
+
+
+def test_a_grade_without_photographs_is_said_and_stops_nothing(
+    photographs, tasks, quick, cache, tmp_path, diary
+) -> None:
+    rare = [replace(p, grades={**p.grades, "red": None}) if p.grades["red"] == 2 else p for p in photographs]
+    options = replace(quick, epochs=1)
+    train(rare, tasks, options, tmp_path, resume=False, report=diary, cache=cache)
+    assert "red 2 (much) has no training photograph: it will not be learned" in diary.notes
+
+
 def test_soft_labels_change_the_student(photographs, tasks, quick, cache, tmp_path) -> None:
     weights = []
     for name, weight in (("none", 0.0), ("much", 2.0)):
@@ -139,6 +175,21 @@ def test_soft_labels_change_the_student(photographs, tasks, quick, cache, tmp_pa
         (student,) = train(photographs, tasks, options, tmp_path / name, resume=False, report=Silence(), cache=cache)
         weights.append(weights_of(student)["heads.red.weight"])
     assert not torch.equal(*weights)
+
+
+def test_consistency_makes_two_views_of_an_eye_agree(photographs, tasks, quick, cache, tmp_path) -> None:
+    noisy = replace(quick, augmentation=Augmentation(noise=0.2))
+    disagreement = []
+    for name, weight in (("none", 0.0), ("much", 20.0)):
+        options = replace(noisy, consistency_weight=weight)
+        (student,) = train(photographs, tasks, options, tmp_path / name, resume=False, report=Silence(), cache=cache)
+        squares, _ = prepared_squares(photographs, tasks.tasks, options.image, cache / "all", progress=Silence())
+        network, images = load_network(student), squares.images(np.arange(len(squares)))
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            logits = network(augment(torch.cat([images, images]), options.augmentation, generator))
+        disagreement.append(consistency_loss(logits).mean().item())
+    assert disagreement[1] < 0.8 * disagreement[0]
 
 
 def test_another_seed_gives_other_weights_and_the_same_seed_the_same(
