@@ -113,8 +113,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         squares = random_squares(folder, tasks, given.batch_size * (given.steps + WARM_UP), given.side)
-        first = first_network("student", tasks, squares, options, projections={})
-        other = first_network("student", tasks, squares, options, projections={})
+        first, other = (first_network("student", tasks, squares, options, folder, projections={}) for _ in range(2))
         turns = Turns(bare_step(other, given.batch_size, given.side))
         validation = squares.at(np.arange(given.batch_size))
         stage = Stage(

@@ -106,7 +106,7 @@ class SallNetwork(nn.Module):
         Args:
             batches: (N, side, side, 3) RGB in 0..255 each, black outside the field; their statistics are averaged.
         """
-        layers = [module for module in self._frozen if isinstance(module, nn.BatchNorm2d)]
+        layers = [module for _, module in self._frozen_normalisation()]
         if not layers:
             return
         was_training = self.training
@@ -116,6 +116,21 @@ class SallNetwork(nn.Module):
                 statistics.show(images)
                 self.features(images)
         self.train(was_training)
+
+    def frozen_statistics(self) -> dict[str, Tensor]:
+        """Mean and variance of every frozen batch normalisation, by their names in `state_dict`."""
+        return {
+            f"{name}.{kind}": getattr(module, kind)
+            for name, module in self._frozen_normalisation()
+            for kind in ("running_mean", "running_var")
+        }
+
+    def _frozen_normalisation(self) -> list[tuple[str, nn.BatchNorm2d]]:
+        return [
+            (name, module)
+            for name, module in self.named_modules()
+            if module in self._frozen and isinstance(module, nn.BatchNorm2d)
+        ]
 
     def train(self, mode: bool = True) -> "SallNetwork":
         """Training mode, except for what is frozen."""

@@ -140,7 +140,8 @@ class _Builder:
         if (folder / "signature").is_file():
             return open_checkpoint(folder)
         sizes = {task: tensor.shape[1] for task, tensor in (features or {}).items()}
-        first = first_network(name, tasks, self.train, self.options, projections=sizes)
+        with self.together.first_alone():
+            first = first_network(name, tasks, self.train, self.options, self.cache, projections=sizes)
         stage = Stage(
             name=name,
             train=self.train.for_tasks(tasks),
