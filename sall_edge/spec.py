@@ -21,6 +21,7 @@ else:  # JetPack 6 has Python 3.10
     import tomli as tomllib
 
 __all__ = [
+    "Arithmetic",
     "Backend",
     "Head",
     "ImageSpec",
@@ -139,6 +140,18 @@ class Method(str, Enum):
     SALL_PAPER = "sall-paper"
     SALL = "sall"
     SALL_FEATURE = "sall-feature"
+
+
+class Arithmetic(str, Enum):
+    """What convolutions compute in while training; weights and losses are float32 in both.
+
+    Attributes:
+        FLOAT32: Everywhere the same, and the default.
+        BFLOAT16: Faster where the processor multiplies bfloat16 in hardware, much slower elsewhere.
+    """
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
 
 
 class Head(str, Enum):

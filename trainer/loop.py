@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from sall_edge.errors import TrainingError
+from sall_edge.spec import Arithmetic
 from trainer.augment import augment
 from trainer.data import Squares, in_batches
 from trainer.evaluate import BATCH_SIZE, logits_of, validation_score
@@ -104,7 +105,7 @@ def fit(
     state = State.fresh(first.to(together.device), options)
     if path.exists():
         state.restore(path)
-    learner = together.learner(_Learner(state.network))
+    learner = together.learner(_Learner(state.network, options))
     steps = stage.steps_per_epoch(options)
     progress.stage(stage.name, options.epochs * steps)
     progress.advance(state.epoch * steps)
@@ -127,15 +128,16 @@ def fit(
 class _Learner(nn.Module):
     """What a step computes before its loss, in one forward pass: processes average the gradients of that."""
 
-    def __init__(self, network: SallNetwork) -> None:
+    def __init__(self, network: SallNetwork, options: TrainingOptions) -> None:
         super().__init__()
         self.network = network
+        self.is_bfloat16 = options.arithmetic is Arithmetic.BFLOAT16
 
     def forward(self, shown: Tensor, *, is_map: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Logits and projected features by task, of pixels or of what frozen layers made of them."""
-        pooled = pooled_from(self.network, shown) if is_map else self.network.pooled(shown)
-        with torch.autocast(shown.device.type, enabled=False):
-            return self.network.graded(pooled.float()), self.network.projected(pooled.float())
+        with torch.autocast(shown.device.type, torch.bfloat16, enabled=self.is_bfloat16):
+            pooled = pooled_from(self.network, shown) if is_map else self.network.pooled(shown)
+        return self.network.graded(pooled.float()), self.network.projected(pooled.float())
 
 
 def _train_epoch(
@@ -156,7 +158,7 @@ def _train_epoch(
         for batch in list(in_batches(len(drawn), options.batch_size))[:steps]:
             positions = together.share(drawn[batch])
             loss = _loss(learner, stage, positions, options, generator, together.device)
-            _step(state, loss, stage, options, together)
+            _step(state, loss, stage, options)
             total += loss.item()
             progress.advance()
     return together.mean(total / steps)
@@ -190,7 +192,7 @@ def _loss(
     return loss
 
 
-def _step(state: State, loss: Tensor, stage: Stage, options: TrainingOptions, together: Processes) -> None:
+def _step(state: State, loss: Tensor, stage: Stage, options: TrainingOptions) -> None:
     if not math.isfinite(loss.item()):
         what = f"the loss of {stage.name} is {loss.item()} in epoch {state.epoch + 1}"
         fix = f"start again with a lower learning rate than {options.learning_rate}"
@@ -199,7 +201,7 @@ def _step(state: State, loss: Tensor, stage: Stage, options: TrainingOptions, to
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.optimizer.zero_grad()
-    together.backward(loss)
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), _GRADIENT_NORM)
     state.optimizer.step()
     state.step += 1

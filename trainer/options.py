@@ -2,26 +2,13 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from sall_edge.errors import TrainingError
-from sall_edge.spec import Head, ImageSpec, Method
+from sall_edge.spec import Arithmetic, Head, ImageSpec, Method
 from trainer.augment import Augmentation
 
-__all__ = ["Arithmetic", "TrainingOptions"]
-
-
-class Arithmetic(str, Enum):
-    """What convolutions compute in while training; weights and losses are float32 in both.
-
-    Attributes:
-        FLOAT32: Everywhere the same, and the default.
-        BFLOAT16: Faster where the processor multiplies bfloat16 in hardware, much slower elsewhere.
-    """
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
+__all__ = ["TrainingOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,13 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast, broadcast_object_list
-from torch import Generator, Tensor, nn
+from accelerate import PartialState
+from accelerate.utils import broadcast, broadcast_object_list, reduce
+from torch import Generator, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from sall_edge.errors import TrainingError
-from trainer.options import Arithmetic, TrainingOptions
+from trainer.options import TrainingOptions
 
 __all__ = ["Processes"]
 
@@ -27,7 +28,7 @@ class Processes:
     """This process among those that train together.
 
     Args:
-        options: Their arithmetic, and the batch that they share.
+        options: The batch that they share.
 
     Attributes:
         index: Of this process, from 0.
@@ -39,11 +40,10 @@ class Processes:
     """
 
     def __init__(self, options: TrainingOptions) -> None:
-        precision = "bf16" if options.arithmetic is Arithmetic.BFLOAT16 else "no"
-        self._accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
-        self.index: int = self._accelerator.process_index
-        self.count: int = self._accelerator.num_processes
-        self.device = self._accelerator.device
+        self._state = PartialState(cpu=not torch.cuda.is_available())
+        self.index: int = self._state.process_index
+        self.count: int = self._state.num_processes
+        self.device: torch.device = self._state.device
         if options.batch_size % self.count or options.batch_size < 2 * self.count:
             what = f"{self.count} processes cannot share a batch of {options.batch_size}"
             fix = f"give batch_size a multiple of {self.count}, such as {16 * self.count}"
@@ -57,7 +57,7 @@ class Processes:
     @contextmanager
     def first_alone(self) -> Iterator[None]:
         """The first process runs the block before the others: they find what it wrote."""
-        with self._accelerator.main_process_first():
+        with self._state.main_process_first():
             yield
 
     def from_first(self, compute: Callable[[], T]) -> T:
@@ -78,20 +78,18 @@ class Processes:
             torch.manual_seed(generator.initial_seed())
 
     def learner(self, module: nn.Module) -> nn.Module:
-        """The module on its device, with autocast as the options say, and gradients averaged over the processes."""
-        prepared: nn.Module = self._accelerator.prepare_model(module)
-        return prepared
-
-    def backward(self, loss: Tensor) -> None:
-        """Gradients of the loss."""
-        self._accelerator.backward(loss)
+        """The module on its device; with several processes its gradients are averaged over them."""
+        module = module.to(self.device)
+        if self.count == 1:
+            return module
+        return DistributedDataParallel(module, device_ids=[self.device] if self.device.type == "cuda" else None)
 
     def mean(self, value: float) -> float:
         """Of a number that every process has its own of."""
         if self.count == 1:
             return value
         own = torch.tensor(value, dtype=torch.float64, device=self.device)
-        return float(self._accelerator.reduce(own, reduction="mean"))
+        return float(reduce(own, reduction="mean"))
 
     def agree(self, network: nn.Module) -> None:
         """Gives every process the first one's weights and batch statistics."""

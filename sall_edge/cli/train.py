@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sall_edge.cli.arguments import Backbone, Consistency, Labels, Output, Side, Views, Weights
-from sall_edge.spec import Head, ImageSpec, Method, tasks_from_toml
+from sall_edge.spec import Arithmetic, Head, ImageSpec, Method, tasks_from_toml
 
 __all__ = ["train"]
 
@@ -26,6 +26,9 @@ def train(
     ] = 0,
     consistency: Consistency = 2.0,
     views: Views = 0,
+    arithmetic: Annotated[
+        Arithmetic, typer.Option(help="Of the convolutions: bfloat16 is faster where the processor has it.")
+    ] = Arithmetic.FLOAT32,
     seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
 ) -> None:
@@ -46,6 +49,7 @@ def train(
         frozen_groups=frozen_groups,
         consistency_weight=consistency,
         views=views,
+        arithmetic=arithmetic,
         seed=seed,
     )
     with ProgressBar() as progress:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,7 +86,9 @@ def test_other_processes_draw_other_numbers_and_the_first_goes_on_with_its_own()
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accelerate.Accelerator.num_processes", 3)
+    monkeypatch.setattr(
+        "trainer.processes.PartialState", lambda cpu: SimpleNamespace(process_index=0, num_processes=3, device="cpu")
+    )
     with pytest.raises(TrainingError, match="3 processes cannot share a batch of 32") as caught:
         Processes(TrainingOptions())
     assert caught.value.fix == "give batch_size a multiple of 3, such as 48"

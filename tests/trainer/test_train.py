@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from sall_edge.artifacts import Checkpoint, open_checkpoint
 from sall_edge.errors import ArtefactForeign, TrainingError
 from sall_edge.fundus.labels import read_labels
-from sall_edge.spec import Head, Method, Task, TaskSet
+from sall_edge.spec import Arithmetic, Head, Method, Task, TaskSet
 from trainer.augment import Augmentation, augment
 from trainer.checkpoint import load_network
 from trainer.data import prepared_squares
@@ -166,6 +166,18 @@ def test_a_grade_without_photographs_is_said_and_stops_nothing(
     options = replace(quick, epochs=1)
     train(rare, tasks, options, tmp_path, resume=False, report=diary, cache=cache)
     assert "red 2 (much) has no training photograph: it will not be learned" in diary.notes
+
+
+def test_convolutions_in_bfloat16_give_nearly_the_same_network(photographs, tasks, quick, cache, tmp_path) -> None:
+    made = {}
+    for arithmetic in Arithmetic:
+        options = replace(quick, arithmetic=arithmetic, epochs=1)
+        run = tmp_path / arithmetic.value
+        (checkpoint,) = train(photographs, tasks, options, run, resume=False, report=Silence(), cache=cache)
+        made[arithmetic] = weights_of(checkpoint)["backbone.conv_stem.weight"]
+    exact, rounded = made[Arithmetic.FLOAT32], made[Arithmetic.BFLOAT16]
+    assert rounded.dtype is torch.float32
+    assert 0 < (exact - rounded).norm() < 0.1 * exact.norm()
 
 
 def test_soft_labels_change_the_student(photographs, tasks, quick, cache, tmp_path) -> None:
