@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,17 +20,26 @@ from trainer.processes import Processes
 SAME = 1e-4
 """Relative; float32 sums in another order, over nine steps."""
 
-LAUNCH = ("-m", "torch.distributed.run", "--standalone")
-"""What `accelerate launch` starts for several GPUs; it starts several processes on a CPU only through MPI."""
-
 
 def launched(count: int, *arguments: object) -> None:
-    """Runs `python ARGUMENTS` as so many processes."""
-    command = [sys.executable, *LAUNCH, "--nproc_per_node", str(count), *map(str, arguments)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr
+    """Runs `python ARGUMENTS` as so many processes, told which they are as every launcher tells them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
+    shared |= {"GLOO_SOCKET_IFNAME": "lo"}  # a machine without a network has this one
+    running = [
+        subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            env={**os.environ, **{k: str(v) for k, v in {**shared, "RANK": rank, "LOCAL_RANK": rank}.items()}},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+    told = [process.communicate(timeout=300)[0] for process in running]
+    assert not any(process.returncode for process in running), "\n".join(told)
 
 
 @pytest.mark.slow
@@ -58,7 +68,7 @@ def test_the_command_trains_with_two_processes_and_one_of_them_writes(labels_csv
         encoding="utf-8",
     )
     launched(
-        2, "--module", "sall_edge", "train", tasks, "--labels", labels_csv, "-o", tmp_path / "run", "--backbone",
+        2, "-m", "sall_edge", "train", tasks, "--labels", labels_csv, "-o", tmp_path / "run", "--backbone",
         "test_efficientnet", "--weights", "none", "--side", "32", "--epochs", "1",
     )  # fmt: skip
     assert open_checkpoint(tmp_path / "run" / "checkpoint").manifest.tasks[0].name == "red"
