@@ -16,6 +16,7 @@ from sall_edge.fundus.labels import LabelledPhotograph, in_split
 from sall_edge.spec import Method, Task, TaskSet
 from sall_edge.writing import file_being_written
 from trainer.checkpoint import save_checkpoint
+from trainer.claim import claim
 from trainer.data import Squares, prepared_squares
 from trainer.distill import Teachers, read_targets, soft_labels, write_targets
 from trainer.evaluate import BATCH_SIZE, logits_of
@@ -31,7 +32,28 @@ from trainer.reliability import fitted_temperature, operating_point, softmax
 from trainer.start import first_network
 from trainer.state import State
 
-__all__ = ["TrainingOptions", "train"]
+__all__ = ["TrainingOptions", "prepare", "train"]
+
+
+def prepare(
+    photographs: Sequence[LabelledPhotograph],
+    tasks: TaskSet,
+    options: TrainingOptions,
+    cache: Path,
+    *,
+    report: Progress,
+) -> None:
+    """Fills `cache` with all that runs on these photographs share: squares, frozen statistics, views.
+
+    `train` does so itself. Runs side by side that begin with a full cache do not write to it.
+
+    Raises:
+        TrainingError, OutputError: See `train`.
+    """
+    squares = _prepared(photographs, tasks, options, cache, report)["train"]
+    first = first_network("student", tasks.tasks, squares, options, cache, projections={})
+    if options.views:
+        frozen_views(first, squares, options, cache / "views", progress=report)
 
 
 def train(
@@ -72,7 +94,7 @@ def train(
     report = report if together.is_first else Silence()
     cache = cache or run / "cache"
     with together.first_alone():
-        _claim(run, options, tasks, photographs, resume=resume or not together.is_first)
+        claim(run, options, tasks, photographs, resume=resume or not together.is_first)
         squares = _prepared(photographs, tasks, options, cache, report)
     builder = _Builder(squares["train"], squares["val"], options, run, cache, together, report)
     match options.method:
@@ -226,40 +248,6 @@ class _Builder:
             temperatures=temperatures,
             provenance=provenance,
         )
-
-
-def _claim(
-    run: Path, options: TrainingOptions, tasks: TaskSet, photographs: Sequence[LabelledPhotograph], *, resume: bool
-) -> None:
-    """Writes what this run is, or refuses a folder that is another run's."""
-    path = run / "options.json"
-    wanted = {
-        "options": options.to_json(),
-        "tasks": tasks.model_dump(mode="json"),
-        "photographs": [[str(p.path), p.split, *p.grades.values()] for p in photographs if p.split in ("train", "val")],
-    }
-    if not path.exists():
-        with file_being_written(path) as temporary:
-            temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-        return
-    if not resume:
-        fix = "add --resume to go on with it, or choose another folder"
-        raise TrainingError(f"{run} holds a run already", "it would be overwritten", fix)
-    try:
-        recorded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as cause:
-        raise TrainingError(f"cannot read {path}", str(cause), "start in another folder") from cause
-    if differing := _differing(recorded, wanted):
-        fix = "resume with the options that it began with, or choose another folder"
-        raise TrainingError(f"{run} is another run", f"it began with other {', '.join(differing)}", fix)
-
-
-def _differing(recorded: Any, wanted: dict[str, Any]) -> list[str]:
-    """Names of what is not as it was, options one by one."""
-    recorded = recorded if isinstance(recorded, dict) else {}
-    names = [name for name in ("tasks", "photographs") if recorded.get(name) != wanted[name]]
-    before = recorded.get("options", {})
-    return [name for name, value in wanted["options"].items() if before.get(name) != value] + names
 
 
 def _check_labels(task: Task, squares: Mapping[str, Squares]) -> None:

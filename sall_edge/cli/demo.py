@@ -94,9 +94,11 @@ def _draw(folder: Path, count: int, seed: int) -> Path:
 def _train(labels: Path, run: Path, options: "TrainingOptions") -> "Checkpoint":
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import read_labels
+    from trainer.allocation import keep_freed_memory
     from trainer.tasks import task_file
     from trainer.train import train
 
+    keep_freed_memory()
     tasks = tasks_from_toml(task_file("retina"))
     photographs = read_labels([labels], tasks)
     with ProgressBar() as progress:

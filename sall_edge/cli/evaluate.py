@@ -51,8 +51,10 @@ def evaluate(
         prepared = prepare_shown(photographs, manifest.image, progress)
         progress.stage("grading", len(prepared.squares))
         if isinstance(artefact, Checkpoint):
+            from trainer.allocation import keep_freed_memory
             from trainer.evaluate import predict_checkpoint
 
+            keep_freed_memory()
             probs = predict_checkpoint(artefact, prepared.squares, progress=progress)
         else:
             from sall_edge.runtime.session import open_session

@@ -40,9 +40,11 @@ def explain(
     import numpy as np
 
     from sall_edge.cli.progress import ProgressBar
+    from trainer.allocation import keep_freed_memory
     from trainer.explain import explain as explain_checkpoint
     from trainer.explain import phantom_examples
 
+    keep_freed_memory()
     if bool(labels) == (phantoms is not None):
         raise typer.BadParameter("give --labels or --phantoms, one of them")
     opened = open_checkpoint(checkpoint)

@@ -44,6 +44,9 @@ def study(
     frozen_groups: Annotated[int, typer.Option(min=0, help="Groups of early layers that keep their weights.")] = 3,
     consistency: Consistency = 0.0,
     views: Views = 8,
+    at_once: Annotated[
+        int, typer.Option(min=1, help="Networks that train side by side; several on few cores each are faster.")
+    ] = 2,
 ) -> None:
     """Trains every method with every seed and compares them on the test split; goes on where it was stopped."""
     import numpy as np
@@ -51,11 +54,13 @@ def study(
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import read_labels
     from sall_edge.writing import file_being_written
+    from trainer.allocation import keep_freed_memory
     from trainer.comparison import compared
     from trainer.options import TrainingOptions
     from trainer.study import Plan, run_study
     from trainer.study_report import draw_comparison, markdown
 
+    keep_freed_memory()
     entries, task_set = _entries(methods), tasks_from_toml(tasks)
     options = TrainingOptions(
         backbone=backbone,
@@ -68,7 +73,8 @@ def study(
     )
     plan = Plan(entries=entries, seeds=tuple(range(seeds)), options=options, labelling=labelling)
     with ProgressBar() as progress:
-        test, answers = run_study(read_labels(labels, task_set), task_set, plan, output, report=progress)
+        photographs = read_labels(labels, task_set)
+        test, answers = run_study(photographs, task_set, plan, output, report=progress, at_once=at_once)
     comparison = compared(task_set.tasks, test, answers, rng=np.random.default_rng(0))
     text = markdown(comparison, task_set.tasks)
     for name, content in (("study.json", comparison.model_dump_json(indent=2)), ("study.md", text)):

@@ -35,9 +35,11 @@ def train(
     """Teachers, soft targets, student. RUN/checkpoint is the product."""
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import read_labels
+    from trainer.allocation import keep_freed_memory
     from trainer.options import TrainingOptions
     from trainer.train import train as run_training
 
+    keep_freed_memory()
     task_set = tasks_from_toml(tasks)
     options = TrainingOptions(
         method=method,

@@ -1,3 +1,4 @@
+import multiprocessing
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -111,3 +112,26 @@ def test_an_entry_is_named_by_its_method_and_by_its_head_if_it_is_not_the_papers
     ]
     with pytest.raises(ValueError, match="magic"):
         Entry.named("sall+magic")
+
+
+@pytest.mark.slow
+def test_networks_that_train_side_by_side_are_those_of_one_after_the_other(split, tasks, plan, tmp_path, diary) -> None:
+    _, expected = run_study(split, tasks, plan, tmp_path / "one", report=Silence())
+    _, answers = run_study(split, tasks, plan, tmp_path / "two", report=diary, at_once=2)
+    assert answers.keys() == expected.keys()
+    for key, answer in answers.items():
+        for name, probs in answer.probs.items():
+            assert np.array_equal(probs, expected[key].probs[name])
+    assert diary.stages[-1] == ("networks", 6)
+    assert any(note.startswith("sall, seed 1: student epoch 1/1") for note in diary.notes)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_what_stops_one_of_the_networks_stops_them_all_and_says_why(split, tasks, plan, tmp_path) -> None:
+    foreign = tmp_path / "runs" / "multitask-0" / "options.json"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("{}", encoding="utf-8")
+    with pytest.raises(TrainingError, match="multitask-0 is another run"):
+        run_study(split, tasks, plan, tmp_path, report=Silence(), at_once=2)
+    assert not multiprocessing.active_children()
