@@ -16,6 +16,7 @@ from sall_edge.spec import Task
 __all__ = [
     "ReliabilityBin",
     "TaskAccuracy",
+    "ece_if_calibrated",
     "expected_calibration_error",
     "measure_task",
     "quadratic_weighted_kappa",
@@ -36,6 +37,7 @@ class TaskAccuracy(BaseModel):
     """The `accuracy` object of one task in `bench --json` and `evaluate --json`.
 
     `brier` runs from 0 to 2 (all grades summed), `aurc` is the area under the risk-coverage curve; both are best at 0.
+    `ece_if_calibrated` is the ECE that chance alone gives these probabilities, mean and 95th percentile, see there.
     `interval` holds the 95 % percentile bootstrap interval of each metric, patients resampled.
     """
 
@@ -48,6 +50,7 @@ class TaskAccuracy(BaseModel):
     sensitivity: float | None
     specificity: float | None
     ece: float
+    ece_if_calibrated: tuple[float, float]
     brier: float
     aurc: float
     interval: dict[str, tuple[float, float]]
@@ -105,6 +108,24 @@ def expected_calibration_error(grades: Ints, probs: Floats) -> float:
     return sum(b.n * abs(b.confidence - b.accuracy) for b in bins) / len(grades)
 
 
+def ece_if_calibrated(probs: Floats, rng: np.random.Generator, *, rounds: int = 300) -> tuple[float, float]:
+    """The ECE that a perfectly calibrated network with these probabilities would show: mean, 95th percentile.
+
+    Bins of few photographs are off by chance, so the ECE of a small test split is never near 0. Labels are drawn from
+    the probabilities themselves (consistency resampling, Bröcker & Smith 2007).
+
+    Args:
+        probs: (n, K) probabilities.
+        rng: Draws the labels.
+        rounds: How often.
+    """
+    upper = np.asarray(probs, dtype=np.float64).cumsum(axis=1)
+    upper[:, -1] = 1.0  # float32 rows do not sum to 1 exactly
+    drawn = ((upper > rng.random((len(probs), 1))).argmax(axis=1) for _ in range(rounds))
+    errors = [expected_calibration_error(grades, probs) for grades in drawn]
+    return float(np.mean(errors)), float(np.percentile(errors, 95))
+
+
 def measure_task(
     task: Task,
     grades: Ints,
@@ -140,6 +161,7 @@ def measure_task(
         n=len(grades),
         accuracy=accuracy or 0.0,
         ece=expected_calibration_error(grades, probs),
+        ece_if_calibrated=ece_if_calibrated(probs, rng),
         brier=brier_score(grades, probs),
         aurc=risk_coverage(grades, probs).area,
         interval=interval,

@@ -93,7 +93,9 @@ def write_evaluation(
     """
     diagrams = {}
     for name, (grades, probs) in answers.items():
-        shown = [(_reliability_svg(reliability_bins(grades, probs)), f"ECE {accuracies[name].ece:.3f}")]
+        caption = f"ECE {accuracies[name].ece:.3f}; perfectly calibrated, so few photographs would show"
+        caption += " {:.3f}, up to {:.3f}".format(*accuracies[name].ece_if_calibrated)
+        shown = [(_reliability_svg(reliability_bins(grades, probs)), caption)]
         if name in temperatures:
             before = uncalibrated(probs, temperatures[name])
             caption = f"before the temperature of {temperatures[name]:.2f}: ECE"

@@ -106,5 +106,7 @@ def accuracy_table(accuracy: "dict[str, TaskAccuracy]", tasks: "Sequence[Task]")
             value = getattr(report, name)
             low, high = report.interval.get(name, (None, None))
             interval = "" if low is None else f"  [{low:.3f}, {high:.3f}]"
+            if name == "ece":
+                interval = "  ({:.3f} if perfectly calibrated, up to {:.3f})".format(*report.ece_if_calibrated)
             lines.append(f"  {name:26s}{'undefined' if value is None else f'{value:.3f}'}{interval}")
     return "\n".join(lines)

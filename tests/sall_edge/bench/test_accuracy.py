@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, recall_score, roc_auc_score
 
 from sall_edge.bench.accuracy import (
+    ece_if_calibrated,
     expected_calibration_error,
     measure_task,
     quadratic_weighted_kappa,
@@ -84,6 +85,25 @@ def test_perfectly_calibrated_probabilities_have_no_calibration_error() -> None:
     assert expected_calibration_error(grades, probs) == pytest.approx(0, abs=EXACT)
     (only,) = reliability_bins(grades, probs)
     assert (only.low, only.high, only.n, only.accuracy) == (0.7, 0.8, 100, 0.75)
+
+
+def test_chance_alone_gives_a_calibration_error_that_falls_with_more_photographs() -> None:
+    _, probs = _case(3, n=100)
+    few, most_of_few = ece_if_calibrated(probs, np.random.default_rng(0))
+    many, _ = ece_if_calibrated(np.tile(probs, (100, 1)), np.random.default_rng(0), rounds=20)
+    assert 0 < few < most_of_few
+    # The error of a mean falls with the root of the number: 100 times as many photographs, a tenth.
+    assert many == pytest.approx(few / 10, rel=0.4)
+
+
+def test_calibrated_answers_lie_within_what_chance_gives_and_others_do_not() -> None:
+    rng = np.random.default_rng(0)
+    _, probs = _case(4, n=400)
+    grades = (probs.cumsum(axis=1) > rng.random((400, 1))).argmax(axis=1)
+    _, most = ece_if_calibrated(probs, rng)
+    sharper = probs**3 / (probs**3).sum(axis=1, keepdims=True)
+    assert expected_calibration_error(grades, probs) < most
+    assert expected_calibration_error(grades, sharper) > ece_if_calibrated(sharper, rng)[1]
 
 
 def test_overconfidence_is_its_gap() -> None:

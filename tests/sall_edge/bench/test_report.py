@@ -20,6 +20,7 @@ ACCURACY = TaskAccuracy(
     referable_auc=0.9375,
     sensitivity=0.75,
     specificity=None,
+    ece_if_calibrated=(0.03, 0.05),
     ece=0.0425,
     brier=0.5123,
     aurc=0.2031,
