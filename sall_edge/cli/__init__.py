@@ -16,6 +16,7 @@ from sall_edge.cli import (
     inspect,
     phantom,
     screen,
+    split,
     study,
     train,
 )
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(phantom.phantom)
+app.command()(split.split)
 app.command()(train.train)
 app.command()(study.study)
 app.command()(evaluate.evaluate)
