@@ -18,7 +18,8 @@ BENCH_KEYS = {
 }  # fmt: skip
 ACCURACY_KEYS = {
     "n", "accuracy", "quadratic_weighted_kappa", "referable_auc", "sensitivity", "specificity", "ece", "brier",
-    "aurc", "interval",
+    "aurc",
+    "ece_if_calibrated", "interval",
 }  # fmt: skip
 
 
