@@ -1,8 +1,8 @@
 """A graph becomes an engine: compiled, tried, sealed.
 
 Types keep the stages in order: INT8 takes a `QdqModel`, which only calibration makes. A bundle is a folder:
-`manifest.json`, `signature`, `model.onnx` (the FP32 reference), `qdq.onnx` when INT8 or `fp16.onnx` when FP16, and the
-compiled file where the compiler writes one.
+`manifest.json`, `signature`, `model.onnx` (the FP32 reference), `qdq.onnx` when INT8 or `fp16.onnx` when FP16, the
+compiled file where the compiler writes one, and `gate.json` when it was judged.
 """
 
 import shutil
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.compiled import Compiled
+from engines.gate import Gate, GateReport, run_gate
 from sall_edge.artifacts import (
     MANIFEST_NAME,
     Engine,
@@ -25,15 +26,16 @@ from sall_edge.artifacts import (
     seal,
     sha256_of_file,
 )
-from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError, OutputError, ParityError
+from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError, GateRefused, OutputError, ParityError
 from sall_edge.fundus.prepare import golden_square
 from sall_edge.runtime.machine import describe
 from sall_edge.runtime.session import open_reference, open_session
 from sall_edge.spec import Backend, ImageSpec, Precision, TargetSpec
-from sall_edge.writing import folder_being_written
+from sall_edge.writing import file_being_written, folder_being_written
 
 __all__ = ["build_float", "build_int8"]
 
+GATE_NAME = "gate.json"
 SMOKE_SQUARES = 4
 SMOKE_SEED = 0
 SUM_TOLERANCE = 1e-4
@@ -43,10 +45,19 @@ TOLERANCES = {Precision.FP32: 1e-3, Precision.FP16: 2e-2, Precision.INT8: 1.0}
 by its ten bits; a wrong layout or scale differs by more. INT8 is judged on photographs, by bench, not on noise."""
 
 
-def build_float(model: OnnxModel, target: TargetSpec, path: Path, *, precision: Precision = Precision.FP32) -> Engine:
+def build_float(
+    model: OnnxModel,
+    target: TargetSpec,
+    path: Path,
+    *,
+    precision: Precision = Precision.FP32,
+    gate: Gate | None = None,
+) -> Engine:
     """An FP32 or FP16 engine of the graph, in the folder `path`, which it replaces in one step.
 
     Raises:
+        GateRefused: The engine changes more verdicts than the gate allows; there is no engine then, and
+            `NAME.gate.json` beside its place holds the report.
         ValueError: The precision is INT8, which takes a quantized graph.
         BuildError: The target lacks the precision, cannot be built on this machine, or its compiler refuses the graph.
         BackendMissing: The compiler, or the driver that it needs, is not on this machine.
@@ -55,21 +66,21 @@ def build_float(model: OnnxModel, target: TargetSpec, path: Path, *, precision: 
     """
     if precision is Precision.INT8:
         raise ValueError("precision is int8, which takes a quantized graph: call build_int8")
-    return _bundle(_Plan(model=model, graph=model, precision=precision, target=target), path)
+    return _bundle(_Plan(model=model, graph=model, precision=precision, target=target), path, gate)
 
 
-def build_int8(model: OnnxModel, qdq: QdqModel, target: TargetSpec, path: Path) -> Engine:
+def build_int8(model: OnnxModel, qdq: QdqModel, target: TargetSpec, path: Path, *, gate: Gate | None = None) -> Engine:
     """An INT8 engine of the quantized graph, beside the FP32 graph that it is measured against.
 
     Raises:
         BuildError: `qdq` was made from another graph than `model`; else see `build_float`.
-        BackendMissing, ParityError, OutputError: See `build_float`.
+        BackendMissing, ParityError, GateRefused, OutputError: See `build_float`.
     """
     if qdq.manifest.parent_sha256 != model.sha256:
         parent = (qdq.manifest.parent_sha256 or "nothing")[:16]
         why = f"it was made from {parent}…, and {model.path} is {model.sha256[:16]}…"
         raise BuildError(f"{qdq.path} is not the quantized {model.path.name}", why, "calibrate this graph again")
-    return _bundle(_Plan(model=model, graph=qdq, precision=Precision.INT8, target=target), path)
+    return _bundle(_Plan(model=model, graph=qdq, precision=Precision.INT8, target=target), path, gate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +99,7 @@ class _Plan:
         return {Precision.INT8: "qdq.onnx", Precision.FP16: "fp16.onnx", Precision.FP32: "model.onnx"}[self.precision]
 
 
-def _bundle(plan: _Plan, path: Path) -> Engine:
+def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
     _check_precision(plan)
     _check_place(path)
     with folder_being_written(path) as folder:
@@ -97,16 +108,48 @@ def _bundle(plan: _Plan, path: Path) -> Engine:
         compiled = _compile(plan, folder)
         build_s = time.perf_counter() - start
         manifest = _manifest(plan, compiled)
-        smoke = compiled.not_run_because or _smoke(Engine(path=folder, manifest=manifest, sha256=""))
+        unsealed = Engine(path=folder, manifest=manifest, sha256="")
+        smoke = compiled.not_run_because or _smoke(unsealed)
+        judged = "not judged" if gate is None else _judged(unsealed, gate, compiled, path)
         provenance = {
             "graph": plan.graph.manifest.provenance,
             "machine": describe(),
             "build_s": round(build_s, 3),
             "kernels": compiled.kernels.as_json(),
             "smoke": smoke if isinstance(smoke, dict) else f"compiled, not run: {smoke}",
+            "gate": judged,
         }
         seal(folder, manifest.model_copy(update={"provenance": provenance}))
     return open_engine(path)
+
+
+def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
+    """Writes `gate.json` into the unsealed bundle; what the gate refuses is reported beside the place instead.
+
+    Raises:
+        BuildError: The engine cannot run on this machine.
+        GateRefused: It changes more than the limits allow.
+    """
+    if compiled.not_run_because:
+        fix = "build without --gate here, or with --gate where the engine runs"
+        raise BuildError(
+            f"the gate cannot judge an engine for {engine.manifest.target.name}", compiled.not_run_because, fix
+        )
+    report = run_gate(engine, gate)
+    refused = path.with_name(f"{path.name}.gate.json")
+    if report.refusals:
+        with file_being_written(refused) as temporary:
+            temporary.write_text(report.model_dump_json(indent=2), encoding="utf-8")
+        raise _refused(report, engine, refused)
+    refused.unlink(missing_ok=True)  # of an earlier build
+    (engine.path / GATE_NAME).write_text(report.model_dump_json(indent=2), encoding="utf-8")
+    return f"passed {report.limits.name} on {len(gate.prepared.photographs)} photographs"
+
+
+def _refused(report: GateReport, engine: Engine, place: Path) -> GateRefused:
+    what = f"the {engine.manifest.precision.value} engine does not keep FP32's verdicts"
+    fix = f"calibrate on more photographs, or choose --precision fp16 or fp32; {place} names every changed verdict"
+    return GateRefused(what, "\n       ".join(report.refusals), fix)
 
 
 def _check_precision(plan: _Plan) -> None:

@@ -14,10 +14,12 @@ from sall_edge.bench.reliability import brier_score, risk_coverage
 from sall_edge.spec import Task
 
 __all__ = [
+    "Change",
     "ReliabilityBin",
     "TaskAccuracy",
     "ece_if_calibrated",
     "expected_calibration_error",
+    "measure_change",
     "measure_task",
     "quadratic_weighted_kappa",
     "referable_auc",
@@ -54,6 +56,16 @@ class TaskAccuracy(BaseModel):
     brier: float
     aurc: float
     interval: dict[str, tuple[float, float]]
+
+
+class Change(BaseModel):
+    """How much a metric moves, with the 95 % percentile bootstrap interval, patients resampled."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float
+    low: float
+    high: float
 
 
 class ReliabilityBin(BaseModel):
@@ -167,6 +179,46 @@ def measure_task(
         interval=interval,
         **values,
     )
+
+
+def measure_change(
+    task: Task,
+    grades: Ints,
+    before: Floats,
+    after: Floats,
+    operating_point: float,
+    patients: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    rounds: int = 1000,
+) -> dict[str, Change]:
+    """By metric, what it is with `after` less what it is with `before`; undefined metrics are missing.
+
+    Both see the same resampled patients, so what the choice of photographs does to both cancels out.
+
+    Args:
+        task, grades, operating_point, patients, rng, rounds: See `measure_task`.
+        before, after: (n, K) probabilities of the same photographs.
+    """
+    old, new = (_metrics(task, grades, probs, operating_point) for probs in (before, after))
+    metrics = {name: _difference(new[name], metric) for name, metric in old.items()}
+    values = {name: metric(np.ones(len(grades))) for name, metric in metrics.items()}
+    samples = _bootstrap(metrics, patients, rng=rng, rounds=rounds)
+    return {
+        name: Change(
+            value=value, low=float(np.percentile(samples[name], 2.5)), high=float(np.percentile(samples[name], 97.5))
+        )
+        for name, value in values.items()
+        if value is not None and samples[name]
+    }
+
+
+def _difference(new: Metric, old: Metric) -> Metric:
+    def difference(weights: npt.NDArray[np.float64]) -> float | None:
+        after, before = new(weights), old(weights)
+        return None if after is None or before is None else after - before
+
+    return difference
 
 
 def _metrics(task: Task, grades: Ints, probs: Floats, operating_point: float) -> dict[str, Metric]:

@@ -13,6 +13,7 @@ from sall_edge.errors import ArtefactForeign, BuildError
 from sall_edge.spec import Precision, RangeMethod
 
 if TYPE_CHECKING:
+    from engines.gate import Gate, GateLimits
     from sall_edge.artifacts import OnnxModel, QdqModel
 
 __all__ = ["build"]
@@ -32,18 +33,28 @@ def build(
     count: Annotated[int, typer.Option(min=8, help="Calibration photographs.")] = 512,
     method: Annotated[RangeMethod, typer.Option(help="How a range is read from a histogram.")] = RangeMethod.MSE,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the calibration photographs.")] = 0,
+    gate: Annotated[
+        list[Path] | None, typer.Option("--gate", help="Labels CSV to judge the engine on. May be given again.")
+    ] = None,
+    gate_split: Annotated[str, typer.Option(help="Which of its rows: the split column's value.")] = "val",
+    limits: Annotated[str, typer.Option(help="What the engine may lose: a name, or a TOML of your own.")] = "clinical",
 ) -> None:
-    """Compiles an engine for a target: a bundle folder with graphs, hashes and the compiled blob."""
+    """Compiles an engine for a target: a bundle folder with graphs, hashes and the compiled blob.
+
+    With --gate it is judged against its FP32 graph, and there is no engine (exit 3) when it changes too many verdicts.
+    """
     from engines.build import build_float, build_int8
+    from engines.gate import load_limits
     from engines.targets import load_target
 
-    device = load_target(target)
+    device, allowed = load_target(target), load_limits(limits)
     if precision is Precision.INT8 and source.is_dir():
         _required(calibration)  # before the minute that an export takes
     with tempfile.TemporaryDirectory(prefix="sall-edge-") as folder:
         graph, quantized = _graphs(source, model, Path(folder))
+        judge = _gate(gate, gate_split, graph, allowed) if gate else None
         if precision is not Precision.INT8:
-            engine = build_float(graph, device, output, precision=precision)
+            engine = build_float(graph, device, output, precision=precision, gate=judge)
         else:
             if quantized is None:
                 quantized = quantize_model(
@@ -55,8 +66,8 @@ def build(
                     method=method,
                     seed=seed,
                 )
-            engine = build_int8(graph, quantized, device, output)
-    typer.echo(f"{engine.path}  sha256 {engine.sha256}")
+            engine = build_int8(graph, quantized, device, output, gate=judge)
+    typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")
 
 
 def _graphs(source: Path, model: Path | None, folder: Path) -> "tuple[OnnxModel, QdqModel | None]":
@@ -71,6 +82,19 @@ def _graphs(source: Path, model: Path | None, folder: Path) -> "tuple[OnnxModel,
     except ArtefactForeign:
         quantized = open_qdq_model(source)
     return open_onnx_model(model or source.with_name("model.onnx")), quantized
+
+
+def _gate(labels: list[Path], split: str, graph: "OnnxModel", limits: "GateLimits") -> "Gate":
+    from engines.gate import Gate
+    from sall_edge.cli.preparing import prepare_shown
+    from sall_edge.cli.progress import ProgressBar
+    from sall_edge.fundus.labels import in_split, read_labels
+    from sall_edge.spec import TaskSet
+
+    photographs = in_split(read_labels(labels, TaskSet(tasks=graph.manifest.tasks)), split)
+    with ProgressBar() as progress:
+        prepared = prepare_shown(photographs, graph.manifest.image, progress)
+    return Gate(prepared=prepared, limits=limits)
 
 
 def _required(calibration: list[Path] | None) -> list[Path]:

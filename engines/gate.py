@@ -1,0 +1,274 @@
+"""Whether an engine still refers the patients that its FP32 graph refers: numbers, limits, and every changed verdict.
+
+    engine + FP32 graph + gate photographs -> GateReport; build ships no engine whose report did not pass
+
+The operating points are the frozen ones of the graph. Limits are a TOML, by default
+`gates/clinical.toml`.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from sall_edge.artifacts import Engine
+from sall_edge.bench.accuracy import Change, TaskAccuracy, measure_change, referable_probability
+from sall_edge.bench.measure import PreparedSet, labelled_rows, measure_accuracy, predict_all
+from sall_edge.errors import BuildError
+from sall_edge.fundus.labels import LabelledPhotograph
+from sall_edge.runtime.session import open_reference, open_session
+from sall_edge.spec import Spec, Task, spec_from_toml
+
+__all__ = ["ChangedVerdict", "Gate", "GateLimits", "GateReport", "TaskGate", "judge", "load_limits", "run_gate"]
+
+F32 = npt.NDArray[np.float32]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_FOLDER = Path(__file__).parent / "gates"
+
+
+class GateLimits(Spec):
+    """What an engine may lose.
+
+    Attributes:
+        name: Stands in the report.
+        least_photographs, least_referable: Labelled ones that a task needs before the gate says yes.
+        grade_agreement: Least share of photographs with FP32's grade, whether they are labelled or not.
+        lost_referrals, gained_referrals: Largest share of photographs whose referral the engine drops, or adds.
+        referable_auc_kept: Least ratio of the engine's AUC to FP32's.
+        kappa_loss, sensitivity_loss, specificity_loss: Largest FP32 less engine.
+    """
+
+    name: str
+    least_photographs: Annotated[int, Field(ge=1)] = 100
+    least_referable: Annotated[int, Field(ge=1)] = 10
+    grade_agreement: Share = 0.99
+    lost_referrals: Share = 0.003
+    gained_referrals: Share = 0.02
+    referable_auc_kept: Share = 0.999
+    kappa_loss: Share = 0.01
+    sensitivity_loss: Share = 0.01
+    specificity_loss: Share = 0.02
+
+
+class ChangedVerdict(BaseModel):
+    """A photograph that FP32 and the engine do not refer alike.
+
+    Attributes:
+        image, task: Which.
+        is_lost: Referable to FP32 and not to the engine.
+        grade: The label, None where it is unknown.
+        fp32_probs, engine_probs: (K,) each.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    image: str
+    task: str
+    is_lost: bool
+    grade: int | None
+    fp32_probs: tuple[float, ...]
+    engine_probs: tuple[float, ...]
+
+
+class TaskGate(BaseModel):
+    """One task before and after.
+
+    Attributes:
+        photographs: All that were compared; `labelled` and `referable` of them by their labels.
+        grade_agreement, lost_referrals, gained_referrals: Shares of all photographs.
+        fp32, engine: Accuracy on the labelled ones; None without any.
+        change: By metric, engine less FP32, with paired intervals.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    photographs: int
+    labelled: int
+    referable: int
+    grade_agreement: float
+    lost_referrals: float
+    gained_referrals: float
+    fp32: TaskAccuracy | None
+    engine: TaskAccuracy | None
+    change: dict[str, Change]
+
+
+class GateReport(BaseModel):
+    """What the gate found; `refusals` is empty when the engine passed.
+
+    Attributes:
+        limits: What was asked.
+        images_sha256: Hash over the pixels of the gate's squares, in order.
+        refusals: One sentence for each limit that is broken.
+        tasks: By name.
+        changed: Lost referrals first.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    limits: GateLimits
+    images_sha256: str
+    refusals: tuple[str, ...]
+    tasks: dict[str, TaskGate]
+    changed: tuple[ChangedVerdict, ...]
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the engine may be shipped."""
+        return not self.refusals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What an engine is judged on.
+
+    Attributes:
+        prepared: Photographs that neither trained nor calibrated it, see `calibration.audit`.
+        limits: What it may lose.
+        advance: Called twice for every photograph.
+    """
+
+    prepared: PreparedSet
+    limits: GateLimits
+    advance: Callable[[], None] = lambda: None
+
+
+def load_limits(name_or_path: str | Path) -> GateLimits:
+    """The limits of that name, or those in a TOML file.
+
+    Raises:
+        BuildError: There are no such limits, or the file breaks a rule.
+    """
+    if str(name_or_path).endswith(".toml"):
+        return spec_from_toml(Path(name_or_path), GateLimits, BuildError)
+    names = sorted(file.stem for file in _FOLDER.glob("*.toml"))
+    if str(name_or_path) not in names:
+        fix = "take one of them, or copy its TOML from engines/gates and give the path of your copy"
+        raise BuildError(f"there are no limits {name_or_path}", f"those that ship are {', '.join(names)}", fix)
+    return spec_from_toml(_FOLDER / f"{name_or_path}.toml", GateLimits, BuildError)
+
+
+def run_gate(engine: Engine, gate: Gate) -> GateReport:
+    """Runs the engine and its FP32 graph on the gate's photographs, one square at a time as in screening.
+
+    Args:
+        engine: The bundle; it need not be sealed yet.
+        gate: Photographs and limits.
+
+    Raises:
+        SallEdgeError: The engine cannot be opened.
+    """
+    squares = gate.prepared.squares
+    with open_session(engine) as session:
+        after = predict_all(session, squares, advance=gate.advance)
+    with open_reference(engine) as session:
+        before = predict_all(session, squares, advance=gate.advance)
+    manifest = engine.manifest
+    digest = hashlib.sha256(np.ascontiguousarray(squares).tobytes()).hexdigest()
+    return judge(
+        gate.prepared.photographs,
+        manifest.tasks,
+        manifest.operating_points,
+        before,
+        after,
+        gate.limits,
+        images_sha256=digest,
+    )
+
+
+def judge(
+    photographs: Sequence[LabelledPhotograph],
+    tasks: Sequence[Task],
+    operating_points: dict[str, float],
+    before: dict[str, F32],
+    after: dict[str, F32],
+    limits: GateLimits,
+    *,
+    images_sha256: str,
+) -> GateReport:
+    """The report on these probabilities.
+
+    Args:
+        photographs: n of them, with what is known of their grades.
+        tasks: What is graded.
+        operating_points: By task.
+        before, after: (n, K) probabilities by task, of the FP32 graph and of the engine.
+        limits: What the engine may lose.
+        images_sha256: Which squares they were.
+    """
+    accuracies = [measure_accuracy(photographs, tasks, probs, operating_points) for probs in (before, after)]
+    found: dict[str, TaskGate] = {}
+    changed: list[ChangedVerdict] = []
+    for task in tasks:
+        old, new = before[task.name], after[task.name]
+        point = operating_points[task.name]
+        labelled, grades = labelled_rows(photographs, task)
+        was, becomes = (referable_probability(probs, task) >= point for probs in (old, new))
+        patients = [photographs[row].patient_id for row in labelled]
+        found[task.name] = TaskGate(
+            photographs=len(photographs),
+            labelled=len(labelled),
+            referable=int((grades >= task.referable_from).sum()),
+            grade_agreement=float((old.argmax(axis=1) == new.argmax(axis=1)).mean()),
+            lost_referrals=float((was & ~becomes).mean()),
+            gained_referrals=float((~was & becomes).mean()),
+            fp32=accuracies[0].get(task.name),
+            engine=accuracies[1].get(task.name),
+            change=measure_change(
+                task, grades, old[labelled], new[labelled], point, patients, rng=np.random.default_rng(0)
+            )
+            if len(labelled)
+            else {},
+        )
+        changed += [
+            ChangedVerdict(
+                image=str(photographs[row].path),
+                task=task.name,
+                is_lost=bool(was[row]),
+                grade=photographs[row].grades.get(task.name),
+                fp32_probs=tuple(map(float, old[row])),
+                engine_probs=tuple(map(float, new[row])),
+            )
+            for row in np.flatnonzero(was != becomes).tolist()
+        ]
+    return GateReport(
+        limits=limits,
+        images_sha256=images_sha256,
+        refusals=tuple(sentence for name, gate in found.items() for sentence in _refusals(name, gate, limits)),
+        tasks=found,
+        changed=tuple(sorted(changed, key=lambda one: (not one.is_lost, one.task, one.image))),
+    )
+
+
+def _refusals(task: str, gate: TaskGate, limits: GateLimits) -> list[str]:
+    said = []
+    if gate.labelled < limits.least_photographs:
+        said.append(f"{task}: {gate.labelled} labelled photographs decide nothing, at least {limits.least_photographs}")
+    if gate.referable < limits.least_referable:
+        said.append(f"{task}: {gate.referable} referable photographs decide nothing, at least {limits.least_referable}")
+    if gate.grade_agreement < limits.grade_agreement:
+        said.append(f"{task}: {gate.grade_agreement:.2%} keep their grade, at least {limits.grade_agreement:.2%}")
+    for kind in ("lost", "gained"):
+        share, most = getattr(gate, f"{kind}_referrals"), getattr(limits, f"{kind}_referrals")
+        if share > most:
+            count = round(share * gate.photographs)
+            said.append(f"{task}: {count} of {gate.photographs} referrals {kind} ({share:.2%}), at most {most:.2%}")
+    if gate.fp32 and gate.engine and gate.fp32.referable_auc and gate.engine.referable_auc is not None:
+        kept = gate.engine.referable_auc / gate.fp32.referable_auc
+        if kept < limits.referable_auc_kept:
+            said.append(f"{task}: {kept:.3%} of the referable AUC is kept, at least {limits.referable_auc_kept:.3%}")
+    for name, most in (
+        ("quadratic_weighted_kappa", limits.kappa_loss),
+        ("sensitivity", limits.sensitivity_loss),
+        ("specificity", limits.specificity_loss),
+    ):
+        change = gate.change.get(name)
+        if change is not None and -change.value > most:
+            said.append(f"{task}: {name.replace('_', ' ')} falls by {-change.value:.4f}, at most {most:.4f}")
+    return said
