@@ -147,8 +147,11 @@ def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
 
 
 def _refused(report: GateReport, engine: Engine, place: Path) -> GateRefused:
-    what = f"the {engine.manifest.precision.value} engine does not keep FP32's verdicts"
-    fix = f"calibrate on more photographs, or choose --precision fp16 or fp32; {place} names every changed verdict"
+    what = f"the {engine.manifest.precision.value} engine is not shown to keep FP32's verdicts"
+    remedy = "calibrate on more photographs, or choose --precision fp16 or fp32"
+    if report.is_undecided:
+        remedy = "add labelled photographs to the gate"
+    fix = f"{remedy}; {place} names every changed verdict"
     return GateRefused(what, "\n       ".join(report.refusals), fix)
 
 

@@ -123,6 +123,12 @@ class GateReport(BaseModel):
         """Whether the engine may be shipped."""
         return not self.refusals
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether there are too few labelled photographs to say anything."""
+        least = (self.limits.least_photographs, self.limits.least_referable)
+        return any(gate.labelled < least[0] or gate.referable < least[1] for gate in self.tasks.values())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:

@@ -65,6 +65,7 @@ def build(
                     count=count,
                     method=method,
                     seed=seed,
+                    judges=judge.prepared if judge else None,
                 )
             engine = build_int8(graph, quantized, device, output, gate=judge)
     typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")

@@ -10,6 +10,7 @@ from sall_edge.spec import RangeMethod
 
 if TYPE_CHECKING:
     from sall_edge.artifacts import OnnxModel, QdqModel
+    from sall_edge.bench.measure import PreparedSet
 
 __all__ = ["calibrate", "quantize_model"]
 
@@ -39,10 +40,16 @@ def quantize_model(
     count: int,
     method: RangeMethod,
     seed: int,
+    judges: "PreparedSet | None" = None,
 ) -> "QdqModel":
-    """The Q/DQ graph of a model, ranges beside it; unreadable photographs are named and left out."""
+    """The Q/DQ graph of a model, ranges beside it; unreadable photographs are named and left out.
+
+    Raises:
+        CalibrationError: A photograph is also among those that will judge the engine, or see `calibration`.
+    """
     import numpy as np
 
+    from calibration.audit import check_apart
     from calibration.quantize import layer_count, quantize
     from calibration.ranges import measure_ranges, save_ranges
     from calibration.sample import choose
@@ -56,6 +63,8 @@ def quantize_model(
     chosen = choose(photographs, tasks.tasks, count, rng=np.random.default_rng(seed))
     with ProgressBar() as progress:
         prepared = prepare_shown(chosen, model.manifest.image, progress)
+        if judges is not None:
+            check_apart(prepared, judges, names=("calibration", "the gate"))
         progress.stage("measuring ranges", len(prepared.squares))
         ranges = measure_ranges(model, prepared.squares, method=method, advance=progress.advance)
         save_ranges(ranges, output.with_suffix(".ranges.json"))

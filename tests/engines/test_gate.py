@@ -175,7 +175,7 @@ def test_a_refused_engine_is_never_there_and_its_report_is(
         return {name: values[:, ::-1] for name, values in probs.items()} if len(calls) == 1 else probs
 
     monkeypatch.setattr(engines.gate, "predict_all", turned)
-    with pytest.raises(GateRefused, match="does not keep FP32's verdicts") as refusal:
+    with pytest.raises(GateRefused, match="is not shown to keep FP32's verdicts") as refusal:
         build_int8(model, qdq, target, place, gate=gate)
     report = json.loads((tmp_path / "engine.gate.json").read_text(encoding="utf-8"))
     assert all(sentence in refusal.value.why for sentence in report["refusals"])

@@ -1,0 +1,55 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from sall_edge.artifacts import Checkpoint, OnnxModel, QdqModel
+
+
+@pytest.fixture
+def lenient(tmp_path: Path) -> Path:
+    """Limits that an untrained network on a handful of phantoms can keep."""
+    path = tmp_path / "lenient.toml"
+    lines = ['name = "lenient"', "least_photographs = 1", "least_referable = 1", "grade_agreement = 0.0"]
+    lines += [f"{name} = 1.0" for name in ("lost_referrals", "gained_referrals", "kappa_loss")]
+    lines += [f"{name} = 1.0" for name in ("sensitivity_loss", "specificity_loss")] + ["referable_auc_kept = 0.0"]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_an_engine_that_passes_the_gate_carries_its_report(
+    sall_edge, tiny_checkpoint: Checkpoint, phantom_labels: Path, lenient: Path, tmp_path: Path
+) -> None:
+    options = ["--calibration", phantom_labels, "--count", 8, "--method", "minmax"]
+    gate = ["--gate", phantom_labels, "--gate-split", "test", "--limits", lenient]
+    done = sall_edge("build", tiny_checkpoint.path, *options, *gate, "-o", tmp_path / "engine")
+    assert done.code == 0, done.err
+    assert "gate: passed lenient on" in done.out
+    report = json.loads((tmp_path / "engine" / "gate.json").read_text(encoding="utf-8"))
+    assert report["limits"]["name"] == "lenient"
+    assert report["tasks"]["dr"]["photographs"] == report["tasks"]["amd"]["photographs"] > 0
+
+
+def test_a_gate_that_says_no_is_exit_3_and_no_engine(
+    sall_edge, tiny_qdq: QdqModel, tiny_model: OnnxModel, phantom_labels: Path, tmp_path: Path
+) -> None:
+    done = sall_edge(
+        "build", tiny_qdq.path, "--model", tiny_model.path, "--gate", phantom_labels, "-o", tmp_path / "engine"
+    )
+    assert done.code == 3
+    assert "labelled photographs decide nothing, at least 100" in done.err
+    assert "add labelled photographs to the gate" in done.err
+    assert "engine.gate.json names every changed verdict" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["engine.gate.json"]
+
+
+def test_a_gate_on_the_calibration_photographs_is_refused(
+    sall_edge, tiny_checkpoint: Checkpoint, phantom_labels: Path, tmp_path: Path
+) -> None:
+    options = ["--calibration", phantom_labels, "--gate", phantom_labels, "--gate-split", "train"]
+    done = sall_edge("build", tiny_checkpoint.path, *options, "-o", tmp_path / "engine")
+    assert done.code == 1
+    assert "photographs for calibration also serve the gate" in done.err
+    assert "the same patient" in done.err
+    assert not (tmp_path / "engine").exists()
