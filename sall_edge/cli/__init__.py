@@ -16,6 +16,7 @@ from sall_edge.cli import (
     inspect,
     phantom,
     screen,
+    sensitivity,
     split,
     study,
     train,
@@ -40,6 +41,7 @@ app.command()(evaluate.evaluate)
 app.command()(explain.explain)
 app.command()(export.export)
 app.command()(calibrate.calibrate)
+app.command()(sensitivity.sensitivity)
 app.command()(build.build)
 app.command()(inspect.inspect)
 app.command()(bench.bench)

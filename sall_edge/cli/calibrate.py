@@ -11,8 +11,9 @@ from sall_edge.spec import RangeMethod
 if TYPE_CHECKING:
     from sall_edge.artifacts import OnnxModel, QdqModel
     from sall_edge.bench.measure import PreparedSet
+    from sall_edge.cli.progress import ProgressBar
 
-__all__ = ["calibrate", "quantize_model"]
+__all__ = ["calibrate", "calibration_set", "quantize_model"]
 
 
 def calibrate(
@@ -47,22 +48,13 @@ def quantize_model(
     Raises:
         CalibrationError: A photograph is also among those that will judge the engine, or see `calibration`.
     """
-    import numpy as np
-
     from calibration.audit import check_apart
     from calibration.quantize import layer_count, quantize
     from calibration.ranges import measure_ranges, save_ranges
-    from calibration.sample import choose
-    from sall_edge.cli.preparing import prepare_shown
     from sall_edge.cli.progress import ProgressBar
-    from sall_edge.fundus.labels import in_split, read_labels
-    from sall_edge.spec import TaskSet
 
-    tasks = TaskSet(tasks=model.manifest.tasks)
-    photographs = in_split(read_labels(labels, tasks), split)
-    chosen = choose(photographs, tasks.tasks, count, rng=np.random.default_rng(seed))
     with ProgressBar() as progress:
-        prepared = prepare_shown(chosen, model.manifest.image, progress)
+        prepared = calibration_set(model, labels, split=split, count=count, seed=seed, progress=progress)
         if judges is not None:
             check_apart(prepared, judges, names=("calibration", "the gate"))
         progress.stage("measuring ranges", len(prepared.squares))
@@ -70,3 +62,20 @@ def quantize_model(
         save_ranges(ranges, output.with_suffix(".ranges.json"))
         progress.stage("refining layers", layer_count(model))
         return quantize(model, ranges, output, squares=prepared.squares, advance=progress.advance)
+
+
+def calibration_set(
+    model: "OnnxModel", labels: list[Path], *, split: str, count: int, seed: int, progress: "ProgressBar"
+) -> "PreparedSet":
+    """The photographs that a model is calibrated on; unreadable ones are named and left out."""
+    import numpy as np
+
+    from calibration.sample import choose
+    from sall_edge.cli.preparing import prepare_shown
+    from sall_edge.fundus.labels import in_split, read_labels
+    from sall_edge.spec import TaskSet
+
+    tasks = TaskSet(tasks=model.manifest.tasks)
+    photographs = in_split(read_labels(labels, tasks), split)
+    chosen = choose(photographs, tasks.tasks, count, rng=np.random.default_rng(seed))
+    return prepare_shown(chosen, model.manifest.image, progress)
