@@ -135,6 +135,7 @@ def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
         raise BuildError(
             f"the gate cannot judge an engine for {engine.manifest.target.name}", compiled.not_run_because, fix
         )
+    gate.tried(engine)
     report = run_gate(engine, gate)
     refused = path.with_name(f"{path.name}.gate.json")
     if report.refusals:
@@ -152,7 +153,8 @@ def _refused(report: GateReport, engine: Engine, place: Path) -> GateRefused:
     if report.is_undecided:
         remedy = "add labelled photographs to the gate"
     fix = f"{remedy}; {place} names every changed verdict"
-    return GateRefused(what, "\n       ".join(report.refusals), fix)
+    why = "\n       ".join(report.refusals)
+    return GateRefused(what, why, fix, reasons=report.refusals, is_undecided=report.is_undecided)
 
 
 def _check_precision(plan: _Plan) -> None:

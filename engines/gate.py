@@ -138,11 +138,13 @@ class Gate:
         prepared: Photographs that neither trained nor calibrated it, see `calibration.audit`.
         limits: What it may lose.
         advance: Called twice for every photograph.
+        tried: Shown the engine that runs, before it is judged; it is gone afterwards when it is refused.
     """
 
     prepared: PreparedSet
     limits: GateLimits
     advance: Callable[[], None] = lambda: None
+    tried: Callable[[Engine], None] = lambda engine: None
 
 
 def load_limits(name_or_path: str | Path) -> GateLimits:

@@ -120,4 +120,16 @@ class BackendMissing(SallEdgeError):
 
 
 class GateRefused(SallEdgeError):
-    """The engine changes verdicts beyond the limits."""
+    """The engine changes verdicts beyond the limits.
+
+    Attributes:
+        reasons: One sentence for each limit that is broken.
+        is_undecided: Whether there were too few labelled photographs to say anything.
+    """
+
+    def __init__(
+        self, what: str, why: str, fix: str, *, reasons: tuple[str, ...] = (), is_undecided: bool = False
+    ) -> None:
+        super().__init__(what, why, fix)
+        self.reasons = reasons
+        self.is_undecided = is_undecided

@@ -28,6 +28,7 @@ __all__ = [
     "Labelling",
     "Method",
     "Precision",
+    "PrecisionChoice",
     "Profile",
     "RangeMethod",
     "Spec",
@@ -115,6 +116,19 @@ class TaskSet(Spec):
 class Precision(str, Enum):
     """Arithmetic of the convolutions; it stands in the graph, not in builder flags."""
 
+    INT8 = "int8"
+    FP16 = "fp16"
+    FP32 = "fp32"
+
+
+class PrecisionChoice(str, Enum):
+    """What `build` is asked for.
+
+    Attributes:
+        AUTO: The fastest that the gate lets pass.
+    """
+
+    AUTO = "auto"
     INT8 = "int8"
     FP16 = "fp16"
     FP32 = "fp32"

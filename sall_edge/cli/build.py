@@ -1,29 +1,38 @@
 """`sall-edge build`."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sall_edge.artifacts import open_checkpoint
 from sall_edge.cli.arguments import Output
-from sall_edge.cli.calibrate import quantize_model
+from sall_edge.cli.calibrate import measured_ranges, quantize_model
 from sall_edge.errors import ArtefactForeign, BuildError
-from sall_edge.spec import Precision, RangeMethod
+from sall_edge.spec import Precision, PrecisionChoice, RangeMethod
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engines.gate import Gate, GateLimits
-    from sall_edge.artifacts import OnnxModel, QdqModel
+    from sall_edge.artifacts import Engine, OnnxModel, QdqModel
+    from sall_edge.spec import TargetSpec
 
 __all__ = ["build"]
+
+_SENSITIVITY_IMAGES = 128
+"""Of the calibration photographs: the order of the layers does not need more."""
 
 
 def build(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Checkpoint folder, model.onnx or qdq.onnx.")],
     output: Output,
     target: Annotated[str, typer.Option(help="A target's name, or a TOML of your own.")] = "openvino-cpu",
-    precision: Annotated[Precision, typer.Option(help="Arithmetic of the convolutions.")] = Precision.INT8,
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="Arithmetic of the convolutions; auto: the fastest that passes the gate.")
+    ] = PrecisionChoice.INT8,
     calibration: Annotated[
         list[Path] | None, typer.Option("--calibration", help="Labels CSV to calibrate INT8 on. May be given again.")
     ] = None,
@@ -48,27 +57,77 @@ def build(
     from engines.targets import load_target
 
     device, allowed = load_target(target), load_limits(limits)
-    if precision is Precision.INT8 and source.is_dir():
+    is_auto = precision is PrecisionChoice.AUTO
+    if source.is_dir() and precision in (PrecisionChoice.AUTO, PrecisionChoice.INT8):
         _required(calibration)  # before the minute that an export takes
-    with tempfile.TemporaryDirectory(prefix="sall-edge-") as folder:
-        graph, quantized = _graphs(source, model, Path(folder))
+    if is_auto and not gate:
+        raise typer.BadParameter("--precision auto needs --gate: photographs that say which rung keeps its verdicts")
+    with tempfile.TemporaryDirectory(prefix="sall-edge-") as name:
+        folder = Path(name)
+        graph, quantized = _graphs(source, model, folder)
         judge = _gate(gate, gate_split, graph, allowed) if gate else None
-        if precision is not Precision.INT8:
-            engine = build_float(graph, device, output, precision=precision, gate=judge)
+        chosen = _Calibration(calibration, count, method, seed, judge)
+        if is_auto and judge is not None:
+            engine = _climbed(graph, chosen, device, judge, folder, output)
+        elif precision in (PrecisionChoice.FP32, PrecisionChoice.FP16):
+            engine = build_float(graph, device, output, precision=Precision(precision.value), gate=judge)
         else:
-            if quantized is None:
-                quantized = quantize_model(
-                    graph,
-                    _required(calibration),
-                    Path(folder) / "qdq.onnx",
-                    split="train",
-                    count=count,
-                    method=method,
-                    seed=seed,
-                    judges=judge.prepared if judge else None,
-                )
+            quantized = quantized or chosen.quantized(graph, folder / "qdq.onnx")
             engine = build_int8(graph, quantized, device, output, gate=judge)
     typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibration:
+    """Which photographs calibrate, and how."""
+
+    labels: list[Path] | None
+    count: int
+    method: RangeMethod
+    seed: int
+    judge: "Gate | None"
+
+    def options(self) -> dict[str, Any]:
+        """Of `quantize_model` and `measured_ranges`."""
+        judges = self.judge.prepared if self.judge else None
+        return {"split": "train", "count": self.count, "method": self.method, "seed": self.seed, "judges": judges}
+
+    def quantized(self, graph: "OnnxModel", path: Path) -> "QdqModel":
+        """The INT8 graph."""
+        return quantize_model(graph, _required(self.labels), path, **self.options())
+
+
+def _climbed(
+    graph: "OnnxModel", calibration: _Calibration, device: "TargetSpec", judge: "Gate", folder: Path, output: Path
+) -> "Engine":
+    """The fastest engine that passes; every rung is told on stderr."""
+    from calibration.quantize import layer_count, quantize
+    from calibration.sensitivity import measure_sensitivity, step_count
+    from engines.ladder import Recipe, climb
+    from sall_edge.cli.progress import ProgressBar
+
+    with ProgressBar() as progress:
+        prepared, ranges = measured_ranges(
+            graph, _required(calibration.labels), folder / "ranges.json", progress=progress, **calibration.options()
+        )
+
+        def quantized(kept: "Sequence[str]") -> "QdqModel":
+            progress.stage("refining layers", layer_count(graph) - len(kept))
+            path = folder / f"qdq-{len(kept)}.onnx"
+            return quantize(graph, ranges, path, squares=prepared.squares, keep_float=kept, advance=progress.advance)
+
+        def costly_layers() -> "list[str]":
+            progress.stage("what each layer costs", step_count(graph))
+            squares = prepared.squares[:_SENSITIVITY_IMAGES]
+            found = measure_sensitivity(graph, ranges, squares, advance=progress.advance)
+            return [cost.layer for cost in found.alone]
+
+        recipe = Recipe(model=graph, target=device, gate=judge, quantized=quantized, costly_layers=costly_layers)
+        found = climb(recipe, output, note=progress.note)
+        progress.note(f"{'fp32, for comparison':28s}  {found.fp32_ms:.2f} ms")
+        if not found.is_worth_it:
+            progress.note("less than 10 % faster than FP32: INT8 is not worth it here")
+    return found.engine
 
 
 def _graphs(source: Path, model: Path | None, folder: Path) -> "tuple[OnnxModel, QdqModel | None]":

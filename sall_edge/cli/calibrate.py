@@ -9,11 +9,12 @@ from sall_edge.cli.arguments import Labels, Output, Split
 from sall_edge.spec import RangeMethod
 
 if TYPE_CHECKING:
+    from calibration.ranges import Ranges
     from sall_edge.artifacts import OnnxModel, QdqModel
     from sall_edge.bench.measure import PreparedSet
     from sall_edge.cli.progress import ProgressBar
 
-__all__ = ["calibrate", "calibration_set", "quantize_model"]
+__all__ = ["calibrate", "calibration_set", "measured_ranges", "quantize_model"]
 
 
 def calibrate(
@@ -48,20 +49,48 @@ def quantize_model(
     Raises:
         CalibrationError: A photograph is also among those that will judge the engine, or see `calibration`.
     """
-    from calibration.audit import check_apart
     from calibration.quantize import layer_count, quantize
-    from calibration.ranges import measure_ranges, save_ranges
     from sall_edge.cli.progress import ProgressBar
 
     with ProgressBar() as progress:
-        prepared = calibration_set(model, labels, split=split, count=count, seed=seed, progress=progress)
-        if judges is not None:
-            check_apart(prepared, judges, names=("calibration", "the gate"))
-        progress.stage("measuring ranges", len(prepared.squares))
-        ranges = measure_ranges(model, prepared.squares, method=method, advance=progress.advance)
-        save_ranges(ranges, output.with_suffix(".ranges.json"))
+        prepared, ranges = measured_ranges(
+            model,
+            labels,
+            output.with_suffix(".ranges.json"),
+            split=split,
+            count=count,
+            method=method,
+            seed=seed,
+            judges=judges,
+            progress=progress,
+        )
         progress.stage("refining layers", layer_count(model))
         return quantize(model, ranges, output, squares=prepared.squares, advance=progress.advance)
+
+
+def measured_ranges(
+    model: "OnnxModel",
+    labels: list[Path],
+    output: Path,
+    *,
+    split: str,
+    count: int,
+    method: RangeMethod,
+    seed: int,
+    judges: "PreparedSet | None",
+    progress: "ProgressBar",
+) -> "tuple[PreparedSet, Ranges]":
+    """Calibration photographs that do not judge the engine, and the ranges on them, written to `output`."""
+    from calibration.audit import check_apart
+    from calibration.ranges import measure_ranges, save_ranges
+
+    prepared = calibration_set(model, labels, split=split, count=count, seed=seed, progress=progress)
+    if judges is not None:
+        check_apart(prepared, judges, names=("calibration", "the gate"))
+    progress.stage("measuring ranges", len(prepared.squares))
+    ranges = measure_ranges(model, prepared.squares, method=method, advance=progress.advance)
+    save_ranges(ranges, output)
+    return prepared, ranges
 
 
 def calibration_set(

@@ -53,3 +53,32 @@ def test_a_gate_on_the_calibration_photographs_is_refused(
     assert "photographs for calibration also serve the gate" in done.err
     assert "the same patient" in done.err
     assert not (tmp_path / "engine").exists()
+
+
+@pytest.mark.slow
+def test_auto_ships_what_passes_and_tells_every_rung(
+    sall_edge, tiny_checkpoint: Checkpoint, phantom_labels: Path, lenient: Path, tmp_path: Path
+) -> None:
+    limits = lenient.read_text(encoding="utf-8").replace("grade_agreement = 0.0", "grade_agreement = 1.0")
+    lenient.write_text(limits + "\n", encoding="utf-8")
+    options = ["--calibration", phantom_labels, "--count", 8, "--gate", phantom_labels, "--gate-split", "test"]
+    done = sall_edge(
+        "build", tiny_checkpoint.path, "--precision", "auto", *options, "--limits", lenient, "-o", tmp_path / "engine"
+    )
+    assert done.code == 0, done.err
+    rungs = [line for line in done.err.splitlines() if " ms" in line]
+    assert rungs[0].startswith("int8 ")
+    assert rungs[-1].startswith("fp32, for comparison")
+    assert any(line.endswith("passed") for line in rungs)
+    report = json.loads((tmp_path / "engine" / "gate.json").read_text(encoding="utf-8"))
+    assert report["tasks"]["dr"]["grade_agreement"] == 1.0
+
+
+def test_auto_without_photographs_to_judge_is_a_usage_error(
+    sall_edge, tiny_model: OnnxModel, phantom_labels: Path, tmp_path: Path
+) -> None:
+    done = sall_edge(
+        "build", tiny_model.path, "--precision", "auto", "--calibration", phantom_labels, "-o", tmp_path / "engine"
+    )
+    assert done.code == 2
+    assert "needs --gate" in done.err
