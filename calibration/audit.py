@@ -102,10 +102,9 @@ def find_overlaps(first: PreparedSet, second: PreparedSet) -> tuple[Overlap, ...
         for row, key in enumerate(keys[0]):
             if key in places:
                 note(row, places[key], shared)
-    maps = [[_vessels(square) for square in part.squares] for part in (first, second)]
-    coarse = [np.stack([_coarse(one) for one in part]) for part in maps]
+    coarse = [np.stack([_coarse(_vessels(square)) for square in part.squares]) for part in (first, second)]
     for row, column in np.argwhere(coarse[0] @ coarse[1].T > _COARSE_LIMIT).tolist():
-        if row not in found and _aligned_correlation(maps[0][row], maps[1][column]) > _ALIGNED_LIMIT:
+        if row not in found and _aligned_correlation(first.squares[row], second.squares[column]) > _ALIGNED_LIMIT:
             note(row, column, SharedBy.EYE)
     return tuple(found[row] for row in sorted(found))
 
@@ -142,11 +141,13 @@ def _coarse(vessels: F32) -> F32:
     return unit
 
 
-def _aligned_correlation(first: F32, second: F32) -> float:
-    """After turning and shifting one onto the other (ECC, Evangelidis & Psarakis 2008); 0 where that fails."""
+def _aligned_correlation(first: U8, second: U8) -> float:
+    """Of vessel maps, one turned and shifted onto the other (ECC, Evangelidis & Psarakis 2008); 0 where that fails."""
     start = np.eye(2, 3, dtype=np.float32)
     try:
-        correlation, _ = cv2.findTransformECC(first, second, start, cv2.MOTION_EUCLIDEAN, _STEPS, None, 1)
+        correlation, _ = cv2.findTransformECC(
+            _vessels(first), _vessels(second), start, cv2.MOTION_EUCLIDEAN, _STEPS, None, 1
+        )
     except cv2.error:  # two maps without a common pattern
         return 0.0
     return float(correlation)

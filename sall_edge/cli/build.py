@@ -72,6 +72,8 @@ def build(
         elif precision in (PrecisionChoice.FP32, PrecisionChoice.FP16):
             engine = build_float(graph, device, output, precision=Precision(precision.value), gate=judge)
         else:
+            if quantized is not None and judge is not None:
+                typer.echo(f"{source}: whether its calibration photographs are also the gate's is not known", err=True)
             quantized = quantized or chosen.quantized(graph, folder / "qdq.onnx")
             engine = build_int8(graph, quantized, device, output, gate=judge)
     typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")

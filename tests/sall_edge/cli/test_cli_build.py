@@ -38,6 +38,7 @@ def test_a_gate_that_says_no_is_exit_3_and_no_engine(
         "build", tiny_qdq.path, "--model", tiny_model.path, "--gate", phantom_labels, "-o", tmp_path / "engine"
     )
     assert done.code == 3
+    assert "whether its calibration photographs are also the gate's is not known" in done.err
     assert "labelled photographs decide nothing, at least 100" in done.err
     assert "add labelled photographs to the gate" in done.err
     assert "engine.gate.json names every changed verdict" in done.err
