@@ -148,7 +148,12 @@ def _float(model: OnnxModel, target: TargetSpec, path: Path, precision: Precisio
 def _timed(gate: Gate) -> tuple[Gate, list[float]]:
     """A gate that also times the engine, and where it puts the time."""
     times: list[float] = []
-    return replace(gate, tried=lambda engine: times.append(_median_ms(engine, gate))), times
+
+    def tried(engine: Engine) -> None:
+        times.append(_median_ms(engine, gate))
+        gate.tried(engine)
+
+    return replace(gate, tried=tried), times
 
 
 def _median_ms(engine: Engine, gate: Gate) -> float:

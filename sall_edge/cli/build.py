@@ -1,15 +1,15 @@
 """`sall-edge build`."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sall_edge.artifacts import open_checkpoint
 from sall_edge.cli.arguments import Output
-from sall_edge.cli.calibrate import measured_ranges, quantize_model
+from sall_edge.cli.calibrate import Calibration, measured_ranges, quantized_model
+from sall_edge.cli.progress import ProgressBar
 from sall_edge.errors import ArtefactForeign, BuildError
 from sall_edge.spec import Precision, PrecisionChoice, RangeMethod
 
@@ -58,77 +58,63 @@ def build(
 
     device, allowed = load_target(target), load_limits(limits)
     is_auto = precision is PrecisionChoice.AUTO
-    if source.is_dir() and precision in (PrecisionChoice.AUTO, PrecisionChoice.INT8):
+    if is_auto or (source.is_dir() and precision is PrecisionChoice.INT8):
         _required(calibration)  # before the minute that an export takes
     if is_auto and not gate:
         raise typer.BadParameter("--precision auto needs --gate: photographs that say which rung keeps its verdicts")
-    with tempfile.TemporaryDirectory(prefix="sall-edge-") as name:
+    with tempfile.TemporaryDirectory(prefix="sall-edge-") as name, ProgressBar() as progress:
         folder = Path(name)
         graph, quantized = _graphs(source, model, folder)
-        judge = _gate(gate, gate_split, graph, allowed) if gate else None
-        chosen = _Calibration(calibration, count, method, seed, judge)
+        judge = _gate(gate, gate_split, graph, allowed, progress) if gate else None
+        chosen = Calibration(
+            labels=calibration or (), count=count, method=method, seed=seed, judges=judge.prepared if judge else None
+        )
         if is_auto and judge is not None:
-            engine = _climbed(graph, chosen, device, judge, folder, output)
+            engine = _climbed(graph, chosen, device, judge, folder, output, progress)
         elif precision in (PrecisionChoice.FP32, PrecisionChoice.FP16):
             engine = build_float(graph, device, output, precision=Precision(precision.value), gate=judge)
         else:
-            if quantized is not None and judge is not None:
-                typer.echo(f"{source}: whether its calibration photographs are also the gate's is not known", err=True)
-            quantized = quantized or chosen.quantized(graph, folder / "qdq.onnx")
+            if quantized is None:
+                _required(calibration)
+                quantized = quantized_model(graph, chosen, folder / "qdq.onnx", progress)
+            elif judge is not None:
+                progress.note(f"{source}: whether its calibration photographs are also the gate's is not known")
             engine = build_int8(graph, quantized, device, output, gate=judge)
     typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Calibration:
-    """Which photographs calibrate, and how."""
-
-    labels: list[Path] | None
-    count: int
-    method: RangeMethod
-    seed: int
-    judge: "Gate | None"
-
-    def options(self) -> dict[str, Any]:
-        """Of `quantize_model` and `measured_ranges`."""
-        judges = self.judge.prepared if self.judge else None
-        return {"split": "train", "count": self.count, "method": self.method, "seed": self.seed, "judges": judges}
-
-    def quantized(self, graph: "OnnxModel", path: Path) -> "QdqModel":
-        """The INT8 graph."""
-        return quantize_model(graph, _required(self.labels), path, **self.options())
-
-
 def _climbed(
-    graph: "OnnxModel", calibration: _Calibration, device: "TargetSpec", judge: "Gate", folder: Path, output: Path
+    graph: "OnnxModel",
+    chosen: Calibration,
+    device: "TargetSpec",
+    judge: "Gate",
+    folder: Path,
+    output: Path,
+    progress: ProgressBar,
 ) -> "Engine":
     """The fastest engine that passes; every rung is told on stderr."""
     from calibration.quantize import layer_count, quantize
     from calibration.sensitivity import measure_sensitivity, step_count
     from engines.ladder import Recipe, climb
-    from sall_edge.cli.progress import ProgressBar
 
-    with ProgressBar() as progress:
-        prepared, ranges = measured_ranges(
-            graph, _required(calibration.labels), folder / "ranges.json", progress=progress, **calibration.options()
-        )
+    prepared, ranges = measured_ranges(graph, chosen, folder / "ranges.json", progress)
 
-        def quantized(kept: "Sequence[str]") -> "QdqModel":
-            progress.stage("refining layers", layer_count(graph) - len(kept))
-            path = folder / f"qdq-{len(kept)}.onnx"
-            return quantize(graph, ranges, path, squares=prepared.squares, keep_float=kept, advance=progress.advance)
+    def quantized(kept: "Sequence[str]") -> "QdqModel":
+        progress.stage("refining layers", layer_count(graph) - len(kept))
+        path = folder / f"qdq-{len(kept)}.onnx"
+        return quantize(graph, ranges, path, squares=prepared.squares, keep_float=kept, advance=progress.advance)
 
-        def costly_layers() -> "list[str]":
-            progress.stage("what each layer costs", step_count(graph))
-            squares = prepared.squares[:_SENSITIVITY_IMAGES]
-            found = measure_sensitivity(graph, ranges, squares, advance=progress.advance)
-            return [cost.layer for cost in found.alone]
+    def costly_layers() -> "list[str]":
+        progress.stage("what each layer costs", step_count(graph))
+        squares = prepared.squares[:_SENSITIVITY_IMAGES]
+        found = measure_sensitivity(graph, ranges, squares, advance=progress.advance)
+        return [cost.layer for cost in found.alone]
 
-        recipe = Recipe(model=graph, target=device, gate=judge, quantized=quantized, costly_layers=costly_layers)
-        found = climb(recipe, output, note=progress.note)
-        progress.note(f"{'fp32, for comparison':28s}  {found.fp32_ms:.2f} ms")
-        if not found.is_worth_it:
-            progress.note("less than 10 % faster than FP32: INT8 is not worth it here")
+    recipe = Recipe(model=graph, target=device, gate=judge, quantized=quantized, costly_layers=costly_layers)
+    found = climb(recipe, output, note=progress.note)
+    progress.note(f"{'fp32, for comparison':28s}  {found.fp32_ms:.2f} ms")
+    if not found.is_worth_it:
+        progress.note("less than 10 % faster than FP32: INT8 is not worth it here")
     return found.engine
 
 
@@ -146,24 +132,25 @@ def _graphs(source: Path, model: Path | None, folder: Path) -> "tuple[OnnxModel,
     return open_onnx_model(model or source.with_name("model.onnx")), quantized
 
 
-def _gate(labels: list[Path], split: str, graph: "OnnxModel", limits: "GateLimits") -> "Gate":
+def _gate(labels: list[Path], split: str, graph: "OnnxModel", limits: "GateLimits", progress: ProgressBar) -> "Gate":
     from engines.gate import Gate
     from sall_edge.cli.preparing import prepare_shown
-    from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import in_split, read_labels
     from sall_edge.spec import TaskSet
 
     photographs = in_split(read_labels(labels, TaskSet(tasks=graph.manifest.tasks)), split)
-    with ProgressBar() as progress:
-        prepared = prepare_shown(photographs, graph.manifest.image, progress)
-    return Gate(prepared=prepared, limits=limits)
+    prepared = prepare_shown(photographs, graph.manifest.image, progress)
+
+    def tried(engine: "Engine") -> None:
+        progress.stage("judging", 2 * len(prepared.squares))
+
+    return Gate(prepared=prepared, limits=limits, advance=progress.advance, tried=tried)
 
 
-def _required(calibration: list[Path] | None) -> list[Path]:
+def _required(calibration: list[Path] | None) -> None:
     if not calibration:
         raise BuildError(
             "INT8 needs calibration photographs",
             "ranges are measured on photographs from the training split",
             "add --calibration labels.csv, or give a qdq.onnx, or choose --precision fp32",
         )
-    return calibration

@@ -1,5 +1,6 @@
 """`sall-edge calibrate`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +10,14 @@ from sall_edge.cli.arguments import Labels, Output, Split
 from sall_edge.spec import RangeMethod
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibration.ranges import Ranges
     from sall_edge.artifacts import OnnxModel, QdqModel
     from sall_edge.bench.measure import PreparedSet
     from sall_edge.cli.progress import ProgressBar
 
-__all__ = ["calibrate", "calibration_set", "measured_ranges", "quantize_model"]
+__all__ = ["Calibration", "calibrate", "calibration_set", "measured_ranges", "quantized_model"]
 
 
 def calibrate(
@@ -28,74 +31,67 @@ def calibrate(
 ) -> None:
     """Measures ranges on photographs and writes the INT8 (Q/DQ) graph that every target takes."""
     from calibration.graphs import open_onnx_model
+    from sall_edge.cli.progress import ProgressBar
 
-    qdq = quantize_model(open_onnx_model(model), labels, output, split=split, count=count, method=method, seed=seed)
+    chosen = Calibration(labels=labels, split=split, count=count, method=method, seed=seed)
+    with ProgressBar() as progress:
+        qdq = quantized_model(open_onnx_model(model), chosen, output, progress)
     typer.echo(f"{qdq.path}  sha256 {qdq.sha256}")
 
 
-def quantize_model(
-    model: "OnnxModel",
-    labels: list[Path],
-    output: Path,
-    *,
-    split: str,
-    count: int,
-    method: RangeMethod,
-    seed: int,
-    judges: "PreparedSet | None" = None,
-) -> "QdqModel":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Which photographs calibrate, and how.
+
+    Attributes:
+        labels: Their CSVs.
+        split, count, seed: So many of this split, drawn with this seed.
+        method: How a range is read from a histogram.
+        judges: Photographs that will judge the engine; none of them may calibrate it.
+    """
+
+    labels: "Sequence[Path]"
+    split: str = "train"
+    count: int
+    method: RangeMethod
+    seed: int
+    judges: "PreparedSet | None" = None
+
+
+def quantized_model(model: "OnnxModel", chosen: Calibration, output: Path, progress: "ProgressBar") -> "QdqModel":
     """The Q/DQ graph of a model, ranges beside it; unreadable photographs are named and left out.
 
     Raises:
-        CalibrationError: A photograph is also among those that will judge the engine, or see `calibration`.
+        CalibrationError: A photograph is also among the judges, or see `calibration`.
     """
     from calibration.quantize import layer_count, quantize
-    from sall_edge.cli.progress import ProgressBar
 
-    with ProgressBar() as progress:
-        prepared, ranges = measured_ranges(
-            model,
-            labels,
-            output.with_suffix(".ranges.json"),
-            split=split,
-            count=count,
-            method=method,
-            seed=seed,
-            judges=judges,
-            progress=progress,
-        )
-        progress.stage("refining layers", layer_count(model))
-        return quantize(model, ranges, output, squares=prepared.squares, advance=progress.advance)
+    prepared, ranges = measured_ranges(model, chosen, output.with_suffix(".ranges.json"), progress)
+    progress.stage("refining layers", layer_count(model))
+    return quantize(model, ranges, output, squares=prepared.squares, advance=progress.advance)
 
 
 def measured_ranges(
-    model: "OnnxModel",
-    labels: list[Path],
-    output: Path,
-    *,
-    split: str,
-    count: int,
-    method: RangeMethod,
-    seed: int,
-    judges: "PreparedSet | None",
-    progress: "ProgressBar",
+    model: "OnnxModel", chosen: Calibration, output: Path, progress: "ProgressBar"
 ) -> "tuple[PreparedSet, Ranges]":
-    """Calibration photographs that do not judge the engine, and the ranges on them, written to `output`."""
+    """The calibration photographs, and the ranges on them, which are also written to `output`.
+
+    Raises:
+        CalibrationError: See `quantized_model`.
+    """
     from calibration.audit import check_apart
     from calibration.ranges import measure_ranges, save_ranges
 
-    prepared = calibration_set(model, labels, split=split, count=count, seed=seed, progress=progress)
-    if judges is not None:
-        check_apart(prepared, judges, names=("calibration", "the gate"))
+    prepared = calibration_set(model, chosen, progress)
+    if chosen.judges is not None:
+        check_apart(prepared, chosen.judges, names=("calibration", "the gate"))
     progress.stage("measuring ranges", len(prepared.squares))
-    ranges = measure_ranges(model, prepared.squares, method=method, advance=progress.advance)
+    ranges = measure_ranges(model, prepared.squares, method=chosen.method, advance=progress.advance)
     save_ranges(ranges, output)
     return prepared, ranges
 
 
-def calibration_set(
-    model: "OnnxModel", labels: list[Path], *, split: str, count: int, seed: int, progress: "ProgressBar"
-) -> "PreparedSet":
+def calibration_set(model: "OnnxModel", chosen: Calibration, progress: "ProgressBar") -> "PreparedSet":
     """The photographs that a model is calibrated on; unreadable ones are named and left out."""
     import numpy as np
 
@@ -105,6 +101,6 @@ def calibration_set(
     from sall_edge.spec import TaskSet
 
     tasks = TaskSet(tasks=model.manifest.tasks)
-    photographs = in_split(read_labels(labels, tasks), split)
-    chosen = choose(photographs, tasks.tasks, count, rng=np.random.default_rng(seed))
-    return prepare_shown(chosen, model.manifest.image, progress)
+    photographs = in_split(read_labels(chosen.labels, tasks), chosen.split)
+    drawn = choose(photographs, tasks.tasks, chosen.count, rng=np.random.default_rng(chosen.seed))
+    return prepare_shown(drawn, model.manifest.image, progress)

@@ -110,18 +110,13 @@ def _build(checkpoint: "Checkpoint", labels: Path, folder: Path, seed: int) -> "
     from engines.build import build_int8
     from engines.export import export
     from engines.targets import load_target
-    from sall_edge.cli.calibrate import quantize_model
+    from sall_edge.cli.calibrate import Calibration, quantized_model
+    from sall_edge.cli.progress import ProgressBar
 
     model = export(checkpoint, folder / "model.onnx")
-    quantized = quantize_model(
-        model,
-        [labels],
-        folder / "qdq.onnx",
-        split="train",
-        count=CALIBRATION_COUNT,
-        method=RangeMethod.MSE,
-        seed=seed,
-    )
+    chosen = Calibration(labels=[labels], count=CALIBRATION_COUNT, method=RangeMethod.MSE, seed=seed)
+    with ProgressBar() as progress:
+        quantized = quantized_model(model, chosen, folder / "qdq.onnx", progress)
     return build_int8(model, quantized, load_target("openvino-cpu"), folder / "engine")
 
 

@@ -30,12 +30,13 @@ def sensitivity(
     from calibration.graphs import open_onnx_model
     from calibration.ranges import measure_ranges
     from calibration.sensitivity import measure_sensitivity, step_count
-    from sall_edge.cli.calibrate import calibration_set
+    from sall_edge.cli.calibrate import Calibration, calibration_set
     from sall_edge.cli.progress import ProgressBar
 
     graph = open_onnx_model(model)
     with ProgressBar() as progress:
-        prepared = calibration_set(graph, labels, split=split, count=count, seed=seed, progress=progress)
+        chosen = Calibration(labels=labels, split=split, count=count, method=method, seed=seed)
+        prepared = calibration_set(graph, chosen, progress)
         progress.stage("measuring ranges", len(prepared.squares))
         ranges = measure_ranges(graph, prepared.squares, method=method, advance=progress.advance)
         progress.stage("quantizing layers", step_count(graph))
