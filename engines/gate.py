@@ -210,47 +210,48 @@ def judge(
         limits: What the engine may lose.
         images_sha256: Which squares they were.
     """
-    accuracies = [measure_accuracy(photographs, tasks, probs, operating_points) for probs in (before, after)]
+    fp32, engine = (measure_accuracy(photographs, tasks, probs, operating_points) for probs in (before, after))
     found: dict[str, TaskGate] = {}
     changed: list[ChangedVerdict] = []
     for task in tasks:
-        old, new = before[task.name], after[task.name]
-        point = operating_points[task.name]
-        labelled, grades = labelled_rows(photographs, task)
+        name, point = task.name, operating_points[task.name]
+        old, new = before[name], after[name]
         was, becomes = (referable_probability(probs, task) >= point for probs in (old, new))
+        labelled, grades = labelled_rows(photographs, task)
         patients = [photographs[row].patient_id for row in labelled]
-        found[task.name] = TaskGate(
+        rng = np.random.default_rng(0)
+        found[name] = TaskGate(
             photographs=len(photographs),
             labelled=len(labelled),
             referable=int((grades >= task.referable_from).sum()),
             grade_agreement=float((old.argmax(axis=1) == new.argmax(axis=1)).mean()),
             lost_referrals=float((was & ~becomes).mean()),
             gained_referrals=float((~was & becomes).mean()),
-            fp32=accuracies[0].get(task.name),
-            engine=accuracies[1].get(task.name),
-            change=measure_change(
-                task, grades, old[labelled], new[labelled], point, patients, rng=np.random.default_rng(0)
-            )
+            fp32=fp32.get(name),
+            engine=engine.get(name),
+            change=measure_change(task, grades, old[labelled], new[labelled], point, patients, rng=rng)
             if len(labelled)
             else {},
         )
-        changed += [
-            ChangedVerdict(
-                image=str(photographs[row].path),
-                task=task.name,
-                is_lost=bool(was[row]),
-                grade=photographs[row].grades.get(task.name),
-                fp32_probs=tuple(map(float, old[row])),
-                engine_probs=tuple(map(float, new[row])),
-            )
-            for row in np.flatnonzero(was != becomes).tolist()
-        ]
+        rows = np.flatnonzero(was != becomes).tolist()
+        changed += [_changed(photographs[row], name, bool(was[row]), old[row], new[row]) for row in rows]
     return GateReport(
         limits=limits,
         images_sha256=images_sha256,
         refusals=tuple(sentence for name, gate in found.items() for sentence in _refusals(name, gate, limits)),
         tasks=found,
         changed=tuple(sorted(changed, key=lambda one: (not one.is_lost, one.task, one.image))),
+    )
+
+
+def _changed(photograph: LabelledPhotograph, task: str, is_lost: bool, old: F32, new: F32) -> ChangedVerdict:
+    return ChangedVerdict(
+        image=str(photograph.path),
+        task=task,
+        is_lost=is_lost,
+        grade=photograph.grades.get(task),
+        fp32_probs=tuple(map(float, old)),
+        engine_probs=tuple(map(float, new)),
     )
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes.tiny_graph import TASKS, squares
+from fakes.tiny_graph import TASKS, labelled, squares
 
 import engines.gate
 from engines.build import build_float, build_int8
@@ -12,30 +12,13 @@ from engines.targets import load_target
 from sall_edge.artifacts import OnnxModel, QdqModel
 from sall_edge.bench.measure import PreparedSet
 from sall_edge.errors import BuildError, GateRefused
-from sall_edge.fundus.labels import LabelledPhotograph
 
 COUNT = 200
 POINTS = {task.name: 0.4 for task in TASKS}
 
 
-def _photographs(count: int = COUNT, *, is_labelled: bool = True) -> tuple[LabelledPhotograph, ...]:
-    """Two a patient; grades run through all that a task has."""
-    return tuple(
-        LabelledPhotograph(
-            path=Path(f"{n}.jpg"),
-            grades={task.name: n % len(task.grades) if is_labelled else None for task in TASKS},
-            patient_id=f"0:P{n // 2}",
-            eye="",
-            split="val",
-            source_csv=Path("labels.csv"),
-            extra={},
-        )
-        for n in range(count)
-    )
-
-
 def _probs(count: int = COUNT, seed: int = 0) -> dict[str, np.ndarray]:
-    """Probabilities that lean towards the labels of `_photographs`."""
+    """Probabilities that lean towards the labels of `labelled`."""
     rng = np.random.default_rng(seed)
     made = {}
     for task in TASKS:
@@ -50,7 +33,7 @@ def _probs(count: int = COUNT, seed: int = 0) -> dict[str, np.ndarray]:
 
 def _judged(after: dict[str, np.ndarray], limits: GateLimits | None = None):
     return judge(
-        _photographs(), TASKS, POINTS, _probs(), after, limits or GateLimits(name="test"), images_sha256="0" * 64
+        labelled(COUNT), TASKS, POINTS, _probs(), after, limits or GateLimits(name="test"), images_sha256="0" * 64
     )
 
 
@@ -114,7 +97,7 @@ def test_each_limit_alone_refuses_an_engine_that_grades_by_chance(limit: str, wo
 def test_too_few_labels_are_a_refusal_and_not_a_pass() -> None:
     probs = _probs()
     report = judge(
-        _photographs(is_labelled=False), TASKS, POINTS, probs, probs, GateLimits(name="test"), images_sha256="0" * 64
+        labelled(COUNT, is_labelled=False), TASKS, POINTS, probs, probs, GateLimits(name="test"), images_sha256="0" * 64
     )
     assert report.tasks["dr"].fp32 is None
     assert "dr: 0 labelled photographs decide nothing, at least 100" in report.refusals
@@ -140,7 +123,7 @@ def test_limits_of_ones_own_are_a_file(tmp_path: Path) -> None:
 def gate() -> Gate:
     """As many photographs as the limits ask for."""
     count = 120
-    prepared = PreparedSet(photographs=_photographs(count), squares=squares(count, seed=0), failures=())
+    prepared = PreparedSet(photographs=labelled(count), squares=squares(count, seed=0), failures=())
     return Gate(prepared=prepared, limits=GateLimits(name="strict"))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes.tiny_graph import TASKS, squares
+from fakes.tiny_graph import labelled, squares
 
 import engines.gate
 import engines.ladder
@@ -14,7 +14,6 @@ from engines.targets import load_target
 from sall_edge.artifacts import Engine, OnnxModel, QdqModel
 from sall_edge.bench.measure import PreparedSet
 from sall_edge.errors import GateRefused
-from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.spec import Precision
 
 COUNT = 120
@@ -27,19 +26,7 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def gate() -> Gate:
-    photographs = tuple(
-        LabelledPhotograph(
-            path=Path(f"{n}.jpg"),
-            grades={task.name: n % len(task.grades) for task in TASKS},
-            patient_id=f"0:P{n}",
-            eye="",
-            split="val",
-            source_csv=Path("labels.csv"),
-            extra={},
-        )
-        for n in range(COUNT)
-    )
-    prepared = PreparedSet(photographs=photographs, squares=squares(COUNT, seed=0), failures=())
+    prepared = PreparedSet(photographs=labelled(COUNT), squares=squares(COUNT, seed=0), failures=())
     return Gate(prepared=prepared, limits=GateLimits(name="strict"))
 
 

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from calibration.graphs import open_onnx_model, open_qdq_model, write_graph
 from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
+from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.spec import ImageSpec, Precision, Task
 
 SIDE_PX = 64
@@ -116,3 +117,19 @@ def squares(count: int, *, seed: int) -> np.ndarray:
     colours = rng.integers(40, 216, (count, 1, 1, 3))
     small = (colours + rng.integers(-40, 40, (count, 8, 8, 3))).astype(np.uint8)
     return small.repeat(SIDE_PX // 8, axis=1).repeat(SIDE_PX // 8, axis=2)
+
+
+def labelled(count: int, *, is_labelled: bool = True) -> tuple[LabelledPhotograph, ...]:
+    """Photographs that need not exist, two a patient; their grades run through all that a task has."""
+    return tuple(
+        LabelledPhotograph(
+            path=Path(f"{n}.jpg"),
+            grades={task.name: n % len(task.grades) if is_labelled else None for task in TASKS},
+            patient_id=f"0:P{n // 2}",
+            eye="",
+            split="val",
+            source_csv=Path("labels.csv"),
+            extra={},
+        )
+        for n in range(count)
+    )
