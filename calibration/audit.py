@@ -6,7 +6,7 @@ two patients' names, stored again with other colours and another crop, so names 
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from sall_edge.bench.measure import PreparedSet
 from sall_edge.errors import CalibrationError
 from sall_edge.fundus.labels import LabelledPhotograph
 
-__all__ = ["Overlap", "SharedBy", "check_apart", "find_overlaps"]
+__all__ = ["Overlap", "SharedBy", "find_overlaps", "set_apart"]
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -48,7 +48,7 @@ class SharedBy(str, Enum):
 
     PATIENT = "the same patient"
     PIXELS = "the same pixels"
-    EYE = "the same eye, stored again"
+    EYE = "the same eye, photographed or stored again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +63,34 @@ class Overlap:
         return f"{self.first} and {self.second}: {self.shared.value}"
 
 
-def check_apart(calibration: PreparedSet, others: PreparedSet, *, names: tuple[str, str]) -> None:
-    """Refuses sets that overlap.
+def set_apart(
+    calibration: PreparedSet, others: PreparedSet, *, names: tuple[str, str]
+) -> tuple[PreparedSet, tuple[Overlap, ...]]:
+    """The calibration photographs without eyes that stand in the other set under another name, and those eyes.
 
     Args:
-        calibration: Photographs that made the engine.
-        others: Photographs that judge it.
+        calibration: Photographs that make the engine.
+        others: Photographs that judge it; they stay as they are.
         names: What the two sets are called.
 
     Raises:
-        CalibrationError: They share patients, pixels or eyes.
+        CalibrationError: They share patients or pixels, so the splits are wrong.
     """
     found = find_overlaps(calibration, others)
-    if found:
-        hidden = len(found) - _SHOWN
-        shown = [str(one) for one in found[:_SHOWN]] + ([f"and {hidden} more"] if hidden > 0 else [])
-        what = f"{len(found)} photographs for {names[0]} also serve {names[1]}"
-        fix = "give them one split, by patient (sall-edge split); for an eye under two names, drop one of them"
-        raise CalibrationError(what, "\n       ".join(shown), fix)
+    plain = [one for one in found if one.shared is not SharedBy.EYE]
+    if plain:
+        hidden = len(plain) - _SHOWN
+        shown = [str(one) for one in plain[:_SHOWN]] + ([f"and {hidden} more"] if hidden > 0 else [])
+        what = f"{len(plain)} photographs for {names[0]} also serve {names[1]}"
+        raise CalibrationError(what, "\n       ".join(shown), "give them one split, by patient: sall-edge split")
+    dropped = {one.first for one in found}
+    kept = [row for row, photograph in enumerate(calibration.photographs) if photograph.path not in dropped]
+    rest = replace(
+        calibration,
+        photographs=tuple(calibration.photographs[row] for row in kept),
+        squares=calibration.squares[kept] if dropped else calibration.squares,
+    )
+    return rest, found
 
 
 def find_overlaps(first: PreparedSet, second: PreparedSet) -> tuple[Overlap, ...]:

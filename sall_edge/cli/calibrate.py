@@ -79,12 +79,14 @@ def measured_ranges(
     Raises:
         CalibrationError: See `quantized_model`.
     """
-    from calibration.audit import check_apart
+    from calibration.audit import set_apart
     from calibration.ranges import measure_ranges, save_ranges
 
     prepared = calibration_set(model, chosen, progress)
     if chosen.judges is not None:
-        check_apart(prepared, chosen.judges, names=("calibration", "the gate"))
+        prepared, again = set_apart(prepared, chosen.judges, names=("calibration", "the gate"))
+        for overlap in again:
+            progress.note(f"left out of the calibration: {overlap}")
     progress.stage("measuring ranges", len(prepared.squares))
     ranges = measure_ranges(model, prepared.squares, method=chosen.method, advance=progress.advance)
     save_ranges(ranges, output)

