@@ -65,8 +65,7 @@ def run_study(
         plan: What is compared.
         folder: Of the study; a study that was killed goes on where it was.
         report: Told what is going on.
-        at_once: How many networks train side by side, each in a process of its own with its share of the cores: they
-            waste less time on each other than the cores of one network do.
+        at_once: How many networks train side by side, each in a process of its own with its share of the cores.
 
     Raises:
         TrainingError: See `train`; or no photograph of the test split can be used.

@@ -45,7 +45,7 @@ def study(
     consistency: Consistency = 0.0,
     views: Views = 8,
     at_once: Annotated[
-        int, typer.Option(min=1, help="Networks that train side by side; several on few cores each are faster.")
+        int, typer.Option(min=1, help="Networks that train side by side, each on its share of the cores.")
     ] = 2,
 ) -> None:
     """Trains every method with every seed and compares them on the test split; goes on where it was stopped."""
