@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from sall_edge.bench.accuracy import (
+    Change,
     expected_calibration_error,
     quadratic_weighted_kappa,
     referable_auc,
@@ -16,7 +17,7 @@ from sall_edge.bench.accuracy import (
 from sall_edge.spec import Task
 from trainer.losses import UNKNOWN
 
-__all__ = ["METRICS", "Answers", "Comparison", "Difference", "Row", "TestSet", "compared"]
+__all__ = ["METRICS", "Answers", "Comparison", "Row", "TestSet", "compared"]
 
 METRICS = ("referable_auc", "quadratic_weighted_kappa", "accuracy", "ece")
 RIVALS = ("single", "multitask")
@@ -54,16 +55,6 @@ class Answers:
     probs: Mapping[str, Floats]
 
 
-class Difference(BaseModel):
-    """A method less its rival, both averaged over seeds, with the 95 % bootstrap interval of patients."""
-
-    model_config = ConfigDict(frozen=True)
-
-    value: float
-    low: float
-    high: float
-
-
 class Row(BaseModel):
     """One method, task and data set; metrics that the labels leave undefined are missing.
 
@@ -71,7 +62,7 @@ class Row(BaseModel):
         method: Its name.
         values: Metric to its value for every seed.
         mean, sd: Over seeds; the s.d. is that of a sample, missing for one seed.
-        against: Rival to metric to difference.
+        against: Rival to metric to difference, method less rival, both averaged over seeds.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -84,7 +75,7 @@ class Row(BaseModel):
     values: dict[str, tuple[float, ...]]
     mean: dict[str, float]
     sd: dict[str, float]
-    against: dict[str, dict[str, Difference]]
+    against: dict[str, dict[str, Change]]
 
 
 class Comparison(BaseModel):
@@ -193,13 +184,13 @@ def _differences(
     rival: Mapping[str, float],
     drawn: Sequence[Mapping[str, float]],
     drawn_rival: Sequence[Mapping[str, float]],
-) -> dict[str, Difference]:
+) -> dict[str, Change]:
     differences = {}
     for name in mean:
         gaps = [a[name] - b[name] for a, b in zip(drawn, drawn_rival, strict=True) if name in a and name in b]
         if gaps and name in rival:
             low, high = np.percentile(gaps, (2.5, 97.5))
-            differences[name] = Difference(value=mean[name] - rival[name], low=float(low), high=float(high))
+            differences[name] = Change(value=mean[name] - rival[name], low=float(low), high=float(high))
     return differences
 
 
