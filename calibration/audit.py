@@ -4,7 +4,6 @@ An engine that is judged on what it was calibrated on is judged too kindly. Publ
 two patients' names, stored again with other colours and another crop, so names and hashes are not enough.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -14,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.listing import Listed, listed
 from sall_edge.bench.measure import PreparedSet
 from sall_edge.errors import CalibrationError
-from sall_edge.fundus.labels import LabelledPhotograph
 
-__all__ = ["Overlap", "SharedBy", "find_overlaps", "set_apart"]
+__all__ = ["Overlap", "SharedBy", "check_apart", "find_overlaps", "set_apart"]
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -78,12 +77,7 @@ def set_apart(
         CalibrationError: They share patients or pixels, so the splits are wrong.
     """
     found = find_overlaps(calibration, others)
-    plain = [one for one in found if one.shared is not SharedBy.EYE]
-    if plain:
-        hidden = len(plain) - _SHOWN
-        shown = [str(one) for one in plain[:_SHOWN]] + ([f"and {hidden} more"] if hidden > 0 else [])
-        what = f"{len(plain)} photographs for {names[0]} also serve {names[1]}"
-        raise CalibrationError(what, "\n       ".join(shown), "give them one split, by patient: sall-edge split")
+    _refuse([one for one in found if one.shared is not SharedBy.EYE], names)
     dropped = {one.first for one in found}
     kept = [row for row, photograph in enumerate(calibration.photographs) if photograph.path not in dropped]
     rest = replace(
@@ -94,39 +88,56 @@ def set_apart(
     return rest, found
 
 
+def check_apart(calibration: Sequence[Listed], others: PreparedSet, *, names: tuple[str, str]) -> None:
+    """Refuses photographs of a list that stand in the other set; eyes under another name are not looked for.
+
+    Raises:
+        CalibrationError: They share patients or pixels, so the splits are wrong.
+    """
+    second = listed(others)
+    shared = _plainly_shared(calibration, second)
+    _refuse(
+        [Overlap(Path(calibration[row].image), Path(second[column].image), by) for row, (column, by) in shared.items()],
+        names,
+    )
+
+
 def find_overlaps(first: PreparedSet, second: PreparedSet) -> tuple[Overlap, ...]:
     """Every photograph of `first` that `second` holds too, with its partner and the plainest thing that they share.
 
     Returns:
         One entry for each photograph of `first`, in its order.
     """
-    found: dict[int, Overlap] = {}
-
-    def note(row: int, column: int, shared: SharedBy) -> None:
-        found.setdefault(row, Overlap(first.photographs[row].path, second.photographs[column].path, shared))
-
-    for shared, keys in (
-        (SharedBy.PATIENT, (_patients(first.photographs), _patients(second.photographs))),
-        (SharedBy.PIXELS, (_digests(first.squares), _digests(second.squares))),
-    ):
-        places = {key: column for column, key in enumerate(keys[1])}
-        for row, key in enumerate(keys[0]):
-            if key in places:
-                note(row, places[key], shared)
+    found = _plainly_shared(listed(first), listed(second))
     coarse = [np.stack([_coarse(_vessels(square)) for square in part.squares]) for part in (first, second)]
     for row, column in np.argwhere(coarse[0] @ coarse[1].T > _COARSE_LIMIT).tolist():
         if row not in found and _aligned_correlation(first.squares[row], second.squares[column]) > _ALIGNED_LIMIT:
-            note(row, column, SharedBy.EYE)
-    return tuple(found[row] for row in sorted(found))
+            found[row] = (column, SharedBy.EYE)
+    return tuple(
+        Overlap(first.photographs[row].path, second.photographs[column].path, by)
+        for row, (column, by) in sorted(found.items())
+    )
 
 
-def _patients(photographs: Sequence[LabelledPhotograph]) -> list[tuple[Path, str]]:
-    """A patient's name means something within one CSV only; how often it was read does not."""
-    return [(one.source_csv.resolve(), one.patient_id.partition(":")[2]) for one in photographs]
+def _plainly_shared(first: Sequence[Listed], second: Sequence[Listed]) -> dict[int, tuple[int, SharedBy]]:
+    """Row of `first` to its partner's row and what names and hashes say that they share."""
+    patients = {(one.labels, one.patient): column for column, one in enumerate(second)}
+    pixels = {one.sha256: column for column, one in enumerate(second)}
+    found = {}
+    for row, one in enumerate(first):
+        if (one.labels, one.patient) in patients:
+            found[row] = (patients[one.labels, one.patient], SharedBy.PATIENT)
+        elif one.sha256 in pixels:
+            found[row] = (pixels[one.sha256], SharedBy.PIXELS)
+    return found
 
 
-def _digests(squares: U8) -> list[bytes]:
-    return [hashlib.sha256(np.ascontiguousarray(square).tobytes()).digest() for square in squares]
+def _refuse(shared: Sequence[Overlap], names: tuple[str, str]) -> None:
+    if shared:
+        hidden = len(shared) - _SHOWN
+        shown = [str(one) for one in shared[:_SHOWN]] + ([f"and {hidden} more"] if hidden > 0 else [])
+        what = f"{len(shared)} photographs for {names[0]} also serve {names[1]}"
+        raise CalibrationError(what, "\n       ".join(shown), "give them one split, by patient: sall-edge split")
 
 
 def _vessels(square: U8) -> F32:

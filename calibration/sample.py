@@ -1,4 +1,4 @@
-"""Which photographs to calibrate with: every grade and every source, the rare ones too."""
+"""Which photographs to calibrate with: every grade, source, camera and quality, the rare ones too."""
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
@@ -11,14 +11,18 @@ from sall_edge.spec import Task
 
 __all__ = ["choose"]
 
+_COLUMNS = ("source", "camera", "quality")
+"""Of a labels CSV that has them: what photographs look like differs between their values as much as between grades."""
+
 
 def choose(
     photographs: Sequence[LabelledPhotograph], tasks: Sequence[Task], count: int, *, rng: np.random.Generator
 ) -> tuple[LabelledPhotograph, ...]:
-    """At most `count` photographs, spread over grades and sources as evenly as they last.
+    """At most `count` photographs, spread over grades, sources, cameras and qualities as evenly as they last.
 
-    Ranges must cover what rare grades look like, so they are drawn in turn from the strata (source, grade of each
-    task), not in proportion: a grade with 2 % of the photographs gives all it has before a common one gives more.
+    Ranges must cover what rare grades look like, so they are drawn in turn from the strata (CSV, grade of each task,
+    and what the columns source, camera and quality say), not in proportion: a grade with 2 % of the photographs gives
+    all it has before a common one gives more.
 
     Args:
         photographs: In any order; the choice does not depend on it.
@@ -37,10 +41,12 @@ def choose(
     if not photographs:
         fix = "check --split and the labels CSV"
         raise CalibrationError("there is no photograph to calibrate with", "the selection of labels is empty", fix)
-    strata: defaultdict[tuple[str, str], list[LabelledPhotograph]] = defaultdict(list)
+    strata: defaultdict[tuple[str, ...], list[LabelledPhotograph]] = defaultdict(list)
     for photograph in sorted(photographs, key=lambda one: str(one.path)):
         grades = (str(photograph.grades.get(task.name)) for task in tasks)
-        strata[str(photograph.source_csv), " ".join(grades)].append(photograph)
+        looks = (photograph.extra.get(column, "") for column in _COLUMNS)
+        stratum = (str(photograph.source_csv), *grades, *looks)
+        strata[stratum].append(photograph)
     queues = []
     for stratum in sorted(strata):
         members = strata[stratum]

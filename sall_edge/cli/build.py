@@ -67,7 +67,12 @@ def build(
         graph, quantized = _graphs(source, model, folder)
         judge = _gate(gate, gate_split, graph, allowed, progress) if gate else None
         chosen = Calibration(
-            labels=calibration or (), count=count, method=method, seed=seed, judges=judge.prepared if judge else None
+            labels=calibration or (),
+            count=count,
+            method=method,
+            seed=seed,
+            judges=judge.prepared if judge else None,
+            place=output,
         )
         if is_auto and judge is not None:
             engine = _climbed(graph, chosen, device, judge, folder, output, progress)
@@ -78,7 +83,7 @@ def build(
                 _required(calibration)
                 quantized = quantized_model(graph, chosen, folder / "qdq.onnx", progress)
             elif judge is not None:
-                progress.note(f"{source}: whether its calibration photographs are also the gate's is not known")
+                _check_judges(quantized, judge, progress)
             engine = build_int8(graph, quantized, device, output, gate=judge)
     typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")
 
@@ -130,6 +135,20 @@ def _graphs(source: Path, model: Path | None, folder: Path) -> "tuple[OnnxModel,
     except ArtefactForeign:
         quantized = open_qdq_model(source)
     return open_onnx_model(model or source.with_name("model.onnx")), quantized
+
+
+def _check_judges(quantized: "QdqModel", judge: "Gate", progress: ProgressBar) -> None:
+    """Refuses a gate on the photographs that a graph was calibrated on, as far as its list tells."""
+    from calibration.audit import check_apart
+    from calibration.listing import list_path, load_list
+
+    photographs = load_list(quantized)
+    if photographs is None:
+        missing = list_path(quantized.path)
+        progress.note(f"whether the gate's photographs also calibrated {quantized.path} is not known: no {missing}")
+        return
+    check_apart(photographs, judge.prepared, names=("calibration", "the gate"))
+    progress.note("the gate and the calibration share no patient and no pixels; eyes stored again were not looked for")
 
 
 def _gate(labels: list[Path], split: str, graph: "OnnxModel", limits: "GateLimits", progress: ProgressBar) -> "Gate":

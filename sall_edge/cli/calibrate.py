@@ -28,12 +28,18 @@ def calibrate(
     count: Annotated[int, typer.Option(min=8, help="Photographs, chosen by grade and source.")] = 512,
     method: Annotated[RangeMethod, typer.Option(help="How a range is read from a histogram.")] = RangeMethod.MSE,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the photographs.")] = 0,
+    ranges: Annotated[
+        Path | None, typer.Option(help="Take these, from an earlier run on the same graph; photographs refine only.")
+    ] = None,
 ) -> None:
-    """Measures ranges on photographs and writes the INT8 (Q/DQ) graph that every target takes."""
+    """Measures ranges on photographs and writes the INT8 (Q/DQ) graph that every target takes.
+
+    Beside it stand the ranges and the list of the photographs: NAME.ranges.json and NAME.calibration.csv.
+    """
     from calibration.graphs import open_onnx_model
     from sall_edge.cli.progress import ProgressBar
 
-    chosen = Calibration(labels=labels, split=split, count=count, method=method, seed=seed)
+    chosen = Calibration(labels=labels, split=split, count=count, method=method, seed=seed, place=output, ranges=ranges)
     with ProgressBar() as progress:
         qdq = quantized_model(open_onnx_model(model), chosen, output, progress)
     typer.echo(f"{qdq.path}  sha256 {qdq.sha256}")
@@ -48,6 +54,8 @@ class Calibration:
         split, count, seed: So many of this split, drawn with this seed.
         method: How a range is read from a histogram.
         judges: Photographs that will judge the engine; none of them may calibrate it.
+        place: The graph or engine that the list of photographs stands beside; None keeps no list.
+        ranges: Measured earlier; None measures them.
     """
 
     labels: "Sequence[Path]"
@@ -56,6 +64,8 @@ class Calibration:
     method: RangeMethod
     seed: int
     judges: "PreparedSet | None" = None
+    place: Path | None = None
+    ranges: Path | None = None
 
 
 def quantized_model(model: "OnnxModel", chosen: Calibration, output: Path, progress: "ProgressBar") -> "QdqModel":
@@ -80,15 +90,23 @@ def measured_ranges(
         CalibrationError: See `quantized_model`.
     """
     from calibration.audit import set_apart
-    from calibration.ranges import measure_ranges, save_ranges
+    from calibration.listing import LIST_KEY, list_path, listed, save_list
+    from calibration.ranges import load_ranges, measure_ranges, save_ranges
 
+    ranges = load_ranges(chosen.ranges, model) if chosen.ranges else None
     prepared = calibration_set(model, chosen, progress)
     if chosen.judges is not None:
         prepared, again = set_apart(prepared, chosen.judges, names=("calibration", "the gate"))
         for overlap in again:
             progress.note(f"left out of the calibration: {overlap}")
-    progress.stage("measuring ranges", len(prepared.squares))
-    ranges = measure_ranges(model, prepared.squares, method=chosen.method, advance=progress.advance)
+    if ranges is None:
+        progress.stage("measuring ranges", len(prepared.squares))
+        ranges = measure_ranges(model, prepared.squares, method=chosen.method, advance=progress.advance)
+    for warning in ranges.provenance.get("warnings", ()):
+        progress.note(warning)
+    if chosen.place is not None:
+        digest = save_list(listed(prepared), list_path(chosen.place))
+        ranges = ranges.model_copy(update={"provenance": {**ranges.provenance, LIST_KEY: digest}})
     save_ranges(ranges, output)
     return prepared, ranges
 

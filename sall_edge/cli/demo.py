@@ -114,7 +114,9 @@ def _build(checkpoint: "Checkpoint", labels: Path, folder: Path, seed: int) -> "
     from sall_edge.cli.progress import ProgressBar
 
     model = export(checkpoint, folder / "model.onnx")
-    chosen = Calibration(labels=[labels], count=CALIBRATION_COUNT, method=RangeMethod.MSE, seed=seed)
+    chosen = Calibration(
+        labels=[labels], count=CALIBRATION_COUNT, method=RangeMethod.MSE, seed=seed, place=folder / "qdq.onnx"
+    )
     with ProgressBar() as progress:
         quantized = quantized_model(model, chosen, folder / "qdq.onnx", progress)
     return build_int8(model, quantized, load_target("openvino-cpu"), folder / "engine")

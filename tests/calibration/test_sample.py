@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +71,13 @@ def test_no_photographs_is_an_error() -> None:
 def test_a_count_below_one_is_an_error() -> None:
     with pytest.raises(CalibrationError, match="0 calibration photographs were asked for"):
         choose(_photographs(), TASKS, 0, rng=np.random.default_rng(0))
+
+
+def test_rare_cameras_and_qualities_come_as_often_as_common_ones() -> None:
+    looks = [{}] * 900 + [{"camera": "handheld"}] * 20 + [{"quality": "cataract"}] * 10
+    photographs = [
+        replace(one, grades={"dr": 0, "amd": 0}, source_csv=Path("a.csv"), extra=extra)
+        for one, extra in zip(_photographs(), looks, strict=False)
+    ]
+    chosen = choose(photographs, TASKS, 46, rng=np.random.default_rng(0))
+    assert Counter(tuple(one.extra.values()) for one in chosen) == {(): 18, ("handheld",): 18, ("cataract",): 10}

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,8 @@ import pytest
 from fakes.tiny_graph import TASKS, labelled, squares
 
 import engines.gate
+from calibration.quantize import quantize
+from calibration.ranges import measure_ranges
 from engines.build import build_float, build_int8
 from engines.gate import Gate, GateLimits, judge, load_limits
 from engines.targets import load_target
@@ -166,3 +169,21 @@ def test_a_refused_engine_is_never_there_and_its_report_is(
     # What stood in the place before is untouched.
     assert json.loads((place / "manifest.json").read_text(encoding="utf-8"))["precision"] == before.manifest.precision
     assert sorted(path.name for path in tmp_path.iterdir()) == ["engine", "engine.gate.json"]
+
+
+@pytest.mark.parametrize("is_honest", [True, False])
+def test_an_engine_calibrated_on_another_preparation_is_stopped(
+    is_honest: bool, model: OnnxModel, gate: Gate, tmp_path: Path
+) -> None:
+    """Squares whose background was taken away to grey, as is usual for retinas elsewhere, narrow the first range."""
+    shown = squares(32, seed=1)
+    ranges = measure_ranges(model, shown if is_honest else 120 + shown // 16)
+    quantized = quantize(model, ranges, tmp_path / "qdq.onnx")
+    # The AUC of random labels moves by a rank or two.
+    fair = replace(gate, limits=GateLimits(name="fair", referable_auc_kept=0.99))
+    if is_honest:
+        build_int8(model, quantized, load_target("openvino-cpu"), tmp_path / "engine", gate=fair)
+    else:
+        with pytest.raises(GateRefused, match=r"dr: .* keep their grade, at least 99\.00%"):
+            build_int8(model, quantized, load_target("openvino-cpu"), tmp_path / "engine", gate=fair)
+    assert (tmp_path / "engine").exists() is is_honest

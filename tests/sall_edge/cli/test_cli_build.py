@@ -38,7 +38,7 @@ def test_a_gate_that_says_no_is_exit_3_and_no_engine(
         "build", tiny_qdq.path, "--model", tiny_model.path, "--gate", phantom_labels, "-o", tmp_path / "engine"
     )
     assert done.code == 3
-    assert "whether its calibration photographs are also the gate's is not known" in done.err
+    assert "whether the gate's photographs also calibrated" in done.err
     assert "labelled photographs decide nothing, at least 100" in done.err
     assert "add labelled photographs to the gate" in done.err
     assert "engine.gate.json names every changed verdict" in done.err
@@ -54,6 +54,25 @@ def test_a_gate_on_the_calibration_photographs_is_refused(
     assert "photographs for calibration also serve the gate" in done.err
     assert "the same patient" in done.err
     assert not (tmp_path / "engine").exists()
+
+
+def test_a_graph_remembers_the_photographs_that_calibrated_it(
+    sall_edge, tiny_model: OnnxModel, phantom_labels: Path, lenient: Path, tmp_path: Path
+) -> None:
+    graph, engine = tmp_path / "qdq.onnx", tmp_path / "engine"
+    done = sall_edge("calibrate", tiny_model.path, "--labels", phantom_labels, "--count", 8, "-o", graph)
+    assert done.code == 0, done.err
+    assert "8 calibration images; 256 or more are advised" in done.err
+    options = ["--model", tiny_model.path, "--gate", phantom_labels, "--limits", lenient, "-o", engine]
+    refused = sall_edge("build", graph, "--gate-split", "train", *options)
+    assert refused.code == 1
+    assert "photographs for calibration also serve the gate" in refused.err
+    passed = sall_edge("build", graph, "--gate-split", "test", *options)
+    assert passed.code == 0, passed.err
+    assert "share no patient and no pixels" in passed.err
+    photographs = tmp_path / "qdq.calibration.csv"
+    photographs.write_text(photographs.read_text(encoding="utf-8") + "more,,,\n", encoding="utf-8")
+    assert "is not the list of qdq.onnx" in sall_edge("build", graph, "--gate-split", "test", *options).err
 
 
 @pytest.mark.slow
