@@ -1,7 +1,7 @@
 """Which photographs to calibrate with: every grade, source, camera and quality, the rare ones too."""
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -31,7 +31,9 @@ def choose(
         rng: Decides which of a stratum come first.
 
     Returns:
-        Distinct photographs; all of them when there are no more than `count`.
+        Distinct photographs; all of them when there are no more than `count`. Grades take turns from the first one on,
+        while looks come as often as among all that were chosen: `refine` reads the first ones only, and is misled
+        when most of them are of poor quality (docs/adr/0003).
 
     Raises:
         CalibrationError: There is no photograph, or `count` is not positive.
@@ -41,21 +43,37 @@ def choose(
     if not photographs:
         fix = "check --split and the labels CSV"
         raise CalibrationError("there is no photograph to calibrate with", "the selection of labels is empty", fix)
+    ordered = sorted(photographs, key=lambda one: str(one.path))
+    chosen = _in_turn(ordered, lambda one: (*_grades(one, tasks), *_looks(one)), rng)[:count]
+    return tuple(_in_turn(chosen, lambda one: _grades(one, tasks), rng))
+
+
+def _grades(photograph: LabelledPhotograph, tasks: Sequence[Task]) -> tuple[str, ...]:
+    return str(photograph.source_csv), *(str(photograph.grades.get(task.name)) for task in tasks)
+
+
+def _looks(photograph: LabelledPhotograph) -> tuple[str, ...]:
+    return tuple(photograph.extra.get(column, "") for column in _COLUMNS)
+
+
+def _in_turn(
+    photographs: Sequence[LabelledPhotograph],
+    stratum_of: Callable[[LabelledPhotograph], tuple[str, ...]],
+    rng: np.random.Generator,
+) -> list[LabelledPhotograph]:
+    """All of them: one of each stratum, then another of each, and so on while they last."""
     strata: defaultdict[tuple[str, ...], list[LabelledPhotograph]] = defaultdict(list)
-    for photograph in sorted(photographs, key=lambda one: str(one.path)):
-        grades = (str(photograph.grades.get(task.name)) for task in tasks)
-        looks = (photograph.extra.get(column, "") for column in _COLUMNS)
-        stratum = (str(photograph.source_csv), *grades, *looks)
-        strata[stratum].append(photograph)
+    for photograph in photographs:
+        strata[stratum_of(photograph)].append(photograph)
     queues = []
     for stratum in sorted(strata):
         members = strata[stratum]
         queues.append(deque(members[index] for index in rng.permutation(len(members))))
-    chosen: list[LabelledPhotograph] = []
     waiting = deque(queues[index] for index in rng.permutation(len(queues)))
-    while waiting and len(chosen) < count:
+    taken = []
+    while waiting:
         queue = waiting.popleft()
-        chosen.append(queue.popleft())
+        taken.append(queue.popleft())
         if queue:
             waiting.append(queue)
-    return tuple(chosen)
+    return taken

@@ -81,3 +81,18 @@ def test_rare_cameras_and_qualities_come_as_often_as_common_ones() -> None:
     ]
     chosen = choose(photographs, TASKS, 46, rng=np.random.default_rng(0))
     assert Counter(tuple(one.extra.values()) for one in chosen) == {(): 18, ("handheld",): 18, ("cataract",): 10}
+
+
+def test_the_first_ones_show_grades_evenly_and_looks_as_they_are() -> None:
+    """Half of the chosen are of poor quality; so are the first, not all of them."""
+    photographs = [
+        replace(one, grades={"dr": index % 3, "amd": 0}, source_csv=Path("a.csv"), extra={"quality": quality})
+        for index, (one, quality) in enumerate(
+            zip(_photographs(), ["good"] * 900 + ["cataract", "dust", "haze", "dark"] * 15, strict=True)
+        )
+    ]
+    chosen = choose(photographs, TASKS, 120, rng=np.random.default_rng(0))
+    assert sum(one.extra["quality"] != "good" for one in chosen) == 60
+    first = chosen[:30]
+    assert Counter(one.grades["dr"] for one in first) == {0: 10, 1: 10, 2: 10}
+    assert 8 <= sum(one.extra["quality"] != "good" for one in first) <= 22
