@@ -36,7 +36,7 @@ from engines.targets import load_target
 from engines.tensorrt import build_plan
 from sall_edge.artifacts import OnnxModel, open_checkpoint
 from sall_edge.bench.measure import PreparedSet, prepare_set
-from sall_edge.errors import BuildError
+from sall_edge.errors import BackendMissing, BuildError
 from sall_edge.fundus.labels import in_split, read_labels
 from sall_edge.runtime.machine import describe
 from sall_edge.runtime.openvino import OpenvinoRunner
@@ -161,7 +161,7 @@ _ARMS: dict[str, Callable[[OnnxModel, U8, Path], None]] = {
 def _measured(
     model: OnnxModel, graphs: dict[str, tuple[Path, float]], test: PreparedSet, rounds: int
 ) -> dict[str, dict[str, Any]]:
-    manifest = model.manifest
+    manifest, limits = model.manifest, load_limits("clinical")
     runners = {arm: OpenvinoRunner(path, manifest, threads=0) for arm, (path, _) in graphs.items()}  # type: ignore[arg-type]  # it reads the image's side alone
     probs = {
         arm: _probs(runner, test.squares, [task.name for task in manifest.tasks]) for arm, runner in runners.items()
@@ -173,8 +173,8 @@ def _measured(
     arms = {}
     for arm, (path, seconds) in graphs.items():
         judged = judge(
-            test.photographs, manifest.tasks, manifest.operating_points, probs["fp32"], probs[arm],
-            load_limits("clinical"), images_sha256="",
+            test.photographs, manifest.tasks, manifest.operating_points, probs["fp32"], probs[arm], limits,
+            images_sha256="",
         )  # fmt: skip
         median = statistics.median(times[arm])
         arms[arm] = {
@@ -227,6 +227,8 @@ def _rtx(path: Path, model: OnnxModel) -> str:
         _, kernels = build_plan(
             library(Backend.TENSORRT_RTX), path, target=load_target("rtx"), image=model.manifest.image
         )
+    except BackendMissing as missing:  # what the other arms measured is not lost
+        return f"not compiled: {missing.why.splitlines()[0]}"
     except BuildError as refusal:
         return f"refused: {refusal.why.splitlines()[0]}"
     return f"{kernels.int8} of {len(kernels.kernels)} convolutions INT8"
@@ -241,7 +243,8 @@ def _table(report: dict[str, Any]) -> str:
         for task in tasks:
             one = found["tasks"][task]
             shares = f"{one['grade_agreement']:.2%}, {one['lost_referrals']:.2%}, {one['gained_referrals']:.2%}"
-            cells.append(f"{shares}, {one['referable_auc']:.4f}")
+            auc = one["referable_auc"]
+            cells.append(f"{shares}, {'no labels' if auc is None else f'{auc:.4f}'}")
         rtx = found["rtx"] if len(found["rtx"]) < _CELL else found["rtx"][:_CELL] + "…"
         lines.append(f"| {arm} | {' | '.join(cells)} | {found['share_of_fp32']:.2f} | {rtx} | {found['seconds']:.0f} |")
     lines += [f"| {arm} | left out: {why} |" for arm, why in report["left_out"].items()]
