@@ -35,9 +35,9 @@ from engines.gate import GateReport, judge, load_limits
 from engines.targets import load_target
 from engines.tensorrt import build_plan
 from sall_edge.artifacts import OnnxModel, open_checkpoint
-from sall_edge.bench.measure import PreparedSet, prepare_set
 from sall_edge.errors import BackendMissing, BuildError
 from sall_edge.fundus.labels import in_split, read_labels
+from sall_edge.fundus.prepared_set import PreparedSet, prepare_set
 from sall_edge.runtime.machine import describe
 from sall_edge.runtime.openvino import OpenvinoRunner
 from sall_edge.runtime.tensorrt import library

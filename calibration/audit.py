@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.listing import Listed, listed
-from sall_edge.bench.measure import PreparedSet
 from sall_edge.errors import CalibrationError
+from sall_edge.fundus.prepared_set import PreparedSet
 
 __all__ = ["Overlap", "SharedBy", "check_apart", "find_overlaps", "set_apart"]
 

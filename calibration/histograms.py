@@ -5,6 +5,7 @@ Exact zeros are left out: every scale represents them without an error, and afte
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,10 +56,9 @@ class Histogram:
             merged = self.counts.reshape(-1, 2).sum(axis=1)
             self.counts = np.concatenate([merged, np.zeros(BINS // 2, np.int64)])
             self.limit *= 2
-        magnitudes = np.abs(values).ravel()
-        # A multiplication by a power of two is exact, so the bin of a value does not depend on the order of images.
-        bins = (magnitudes * np.float32(BINS / self.limit)).astype(np.int32)
-        counts = np.bincount(bins, minlength=BINS)
+        # BINS / limit is a power of two, so the bin of a value is exact and does not depend on the order of images.
+        magnitudes = np.abs(values).reshape(-1, values.shape[-1])
+        counts = cv2.calcHist([magnitudes], [0], None, [BINS], [0, self.limit]).ravel().astype(np.int64)
         counts[0] -= magnitudes.size - np.count_nonzero(magnitudes)
         self.counts += counts
 

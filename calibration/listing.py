@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from sall_edge.artifacts import QdqModel, sha256_of_file
-from sall_edge.bench.measure import PreparedSet
 from sall_edge.errors import ArtefactForeign
+from sall_edge.fundus.prepared_set import PreparedSet
 from sall_edge.writing import file_being_written
 
 __all__ = ["LIST_KEY", "Listed", "list_path", "listed", "load_list", "save_list"]

@@ -129,16 +129,17 @@ def prepared_squares(
     store = _Store(cache, image, [photograph.path for photograph in photographs])
     progress.stage("prepare", len(photographs))
     problems: list[PhotographError] = []
+    pool = ThreadPoolExecutor(threads or os.cpu_count())
     try:
-        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-            for done, problem in enumerate(pool.map(store.fill, range(len(photographs))), start=1):
-                if problem is not None:
-                    problems.append(problem)
-                    progress.note(str(problem))
-                progress.advance()
-                if done % _SAVE_EVERY == 0:
-                    store.save()
+        for done, problem in enumerate(pool.map(store.fill, range(len(photographs))), start=1):
+            if problem is not None:
+                problems.append(problem)
+                progress.note(str(problem))
+            progress.advance()
+            if done % _SAVE_EVERY == 0:
+                store.save()
     finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt must not wait for all that is left
         store.save()
     labels = [[_label(photograph, task) for task in tasks] for photograph in photographs]
     everything = Squares(

@@ -2,8 +2,6 @@
 
 import resource
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,21 +17,18 @@ from sall_edge.bench.latency import (
     measure_latency,
     measure_throughput,
 )
-from sall_edge.errors import LabelsError, PhotographError
 from sall_edge.fundus.labels import LabelledPhotograph
-from sall_edge.fundus.prepare import prepare_file
+from sall_edge.fundus.prepared_set import PreparedSet
 from sall_edge.runtime.session import Session, open_reference, open_session
-from sall_edge.spec import ImageSpec, Profile, Task
+from sall_edge.spec import Profile, Task
 
 __all__ = [
     "BenchReport",
     "Flip",
-    "PreparedSet",
     "Reference",
     "bench",
     "labelled_rows",
     "measure_accuracy",
-    "prepare_set",
 ]
 
 U8 = npt.NDArray[np.uint8]
@@ -41,21 +36,6 @@ F32 = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 BATCH = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedSet:
-    """Labelled photographs as squares.
-
-    Attributes:
-        photographs: Those that could be prepared, n of them.
-        squares: (n, side, side, 3) uint8.
-        failures: Path and what went wrong, for the rest.
-    """
-
-    photographs: tuple[LabelledPhotograph, ...]
-    squares: U8
-    failures: tuple[tuple[Path, str], ...]
 
 
 class Flip(BaseModel):
@@ -102,30 +82,6 @@ class BenchReport(BaseModel):
     reliability: dict[str, tuple[ReliabilityBin, ...]] = {}
     reference: Reference | None = None
     flips: tuple[Flip, ...] = ()
-
-
-def prepare_set(
-    photographs: Sequence[LabelledPhotograph], image: ImageSpec, *, advance: Callable[[], None] = lambda: None
-) -> PreparedSet:
-    """The squares of all photographs that can be prepared; the others are listed and lose nothing.
-
-    Raises:
-        LabelsError: None can be prepared.
-    """
-    good: list[LabelledPhotograph] = []
-    squares: list[U8] = []
-    failures: list[tuple[Path, str]] = []
-    for photograph in photographs:
-        try:
-            squares.append(prepare_file(photograph.path, image).square)
-            good.append(photograph)
-        except PhotographError as problem:
-            failures.append((photograph.path, problem.what))
-        advance()
-    if not good:
-        first = failures[0][1] if failures else "the split is empty"
-        raise LabelsError("no photograph can be measured", first, "check --labels and --split")
-    return PreparedSet(photographs=tuple(good), squares=np.stack(squares), failures=tuple(failures))
 
 
 def predict_all(session: Session, squares: U8, *, advance: Callable[[], None] = lambda: None) -> dict[str, F32]:

@@ -47,9 +47,9 @@ def bench(
 def bench_engine(engine: "Engine", labels: list[Path], split: str, profile: Profile) -> "BenchReport":
     """One engine measured, with a progress bar."""
     from sall_edge.bench.measure import bench as measure
-    from sall_edge.bench.measure import prepare_set
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import in_split, read_labels
+    from sall_edge.fundus.prepared_set import prepare_set
     from sall_edge.runtime.machine import describe
     from sall_edge.spec import TaskSet
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from calibration.ranges import Ranges
     from sall_edge.artifacts import OnnxModel, QdqModel
-    from sall_edge.bench.measure import PreparedSet
     from sall_edge.cli.progress import ProgressBar
+    from sall_edge.fundus.prepared_set import PreparedSet
 
 __all__ = ["Calibration", "calibrate", "calibration_set", "measured_ranges", "quantized_model"]
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sall_edge.bench.accuracy import TaskAccuracy
-    from sall_edge.bench.measure import F32, PreparedSet
+    from sall_edge.bench.measure import F32
+    from sall_edge.fundus.prepared_set import PreparedSet
     from sall_edge.spec import Task
 
 __all__ = ["accuracy_table", "evaluate"]

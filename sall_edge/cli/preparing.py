@@ -7,8 +7,8 @@ from sall_edge.cli.progress import ProgressBar
 from sall_edge.spec import ImageSpec
 
 if TYPE_CHECKING:
-    from sall_edge.bench.measure import PreparedSet
     from sall_edge.fundus.labels import LabelledPhotograph
+    from sall_edge.fundus.prepared_set import PreparedSet
 
 __all__ = ["prepare_shown"]
 
@@ -21,7 +21,7 @@ def prepare_shown(
     Raises:
         LabelsError: None can be prepared.
     """
-    from sall_edge.bench.measure import prepare_set
+    from sall_edge.fundus.prepared_set import prepare_set
 
     progress.stage("preparing", len(photographs))
     prepared = prepare_set(photographs, image, advance=progress.advance)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from calibration.audit import SharedBy, find_overlaps, set_apart
-from sall_edge.bench.measure import PreparedSet, prepare_set
 from sall_edge.errors import CalibrationError
 from sall_edge.fundus.labels import LabelledPhotograph, read_labels
+from sall_edge.fundus.prepared_set import PreparedSet, prepare_set
 from sall_edge.spec import ImageSpec, TaskSet
 
 

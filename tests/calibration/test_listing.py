@@ -4,8 +4,8 @@ import numpy as np
 
 from calibration.listing import Listed, list_path, listed, load_list, save_list
 from sall_edge.artifacts import QdqModel
-from sall_edge.bench.measure import PreparedSet
 from sall_edge.fundus.labels import LabelledPhotograph
+from sall_edge.fundus.prepared_set import PreparedSet
 
 
 def _prepared() -> PreparedSet:

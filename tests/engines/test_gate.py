@@ -13,8 +13,8 @@ from engines.build import build_float, build_int8
 from engines.gate import Gate, GateLimits, judge, load_limits
 from engines.targets import load_target
 from sall_edge.artifacts import OnnxModel, QdqModel
-from sall_edge.bench.measure import PreparedSet
 from sall_edge.errors import BuildError, GateRefused
+from sall_edge.fundus.prepared_set import PreparedSet
 
 COUNT = 200
 POINTS = {task.name: 0.4 for task in TASKS}

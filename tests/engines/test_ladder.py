@@ -12,8 +12,9 @@ from engines.gate import Gate, GateLimits
 from engines.ladder import Recipe, climb
 from engines.targets import load_target
 from sall_edge.artifacts import Engine, OnnxModel, QdqModel
-from sall_edge.bench.measure import PreparedSet
 from sall_edge.errors import GateRefused
+from sall_edge.fundus.prepared_set import PreparedSet
+from sall_edge.runtime.session import Session
 from sall_edge.spec import Precision
 
 COUNT = 120
@@ -63,20 +64,22 @@ def recipe(model: OnnxModel, gate: Gate, kitchen: Kitchen) -> Recipe:
     )
 
 
-def _spoil(monkeypatch: pytest.MonkeyPatch, how_often: int) -> None:
-    """The gate's first so many INT8 engines take the mildest grade for the worst."""
-    honest, asked, spoilt = engines.gate.predict_all, [], []
+def _spoil(monkeypatch: pytest.MonkeyPatch, how_often: int) -> list[Session]:
+    """The gate's first so many INT8 engines take the mildest grade for the worst; returns who is asked."""
+    honest, spoilt = engines.gate.predict_all, []
+    asked: list[Session] = []
 
     def predict_all(session, squares, **options):
         asked.append(session)
         probs = honest(session, squares, **options)
-        is_engine = len(asked) % 2 == 1  # its FP32 graph is asked after it
+        is_engine = len(asked) != 2  # the FP32 graph is asked once, after the first engine
         if is_engine and session.manifest.precision is Precision.INT8 and len(spoilt) < how_often:
             spoilt.append(session)
             return {name: values[:, ::-1] for name, values in probs.items()}
         return probs
 
     monkeypatch.setattr(engines.gate, "predict_all", predict_all)
+    return asked
 
 
 def test_int8_that_passes_is_shipped_and_no_layer_is_measured(recipe: Recipe, kitchen: Kitchen, tmp_path: Path) -> None:
@@ -93,7 +96,7 @@ def test_int8_that_passes_is_shipped_and_no_layer_is_measured(recipe: Recipe, ki
 def test_refused_rungs_give_back_more_layers_and_end_with_fp32(
     recipe: Recipe, kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _spoil(monkeypatch, how_often=100)
+    asked = _spoil(monkeypatch, how_often=100)
     told: list[str] = []
     found = climb(recipe, tmp_path / "engine", note=told.append)
     assert [rung.name for rung in found.rungs] == [
@@ -101,6 +104,7 @@ def test_refused_rungs_give_back_more_layers_and_end_with_fp32(
     ]  # fmt: skip
     assert kitchen.kept == [(), ("layer0",), ("layer0", "layer1"), ("layer0", "layer1", "layer2", "layer3")]
     assert kitchen.asked == 1
+    assert len(asked) == len(found.rungs) + 1
     assert all(rung.refusals for rung in found.rungs[:-1])
     assert all(rung.p50_ms is not None for rung in found.rungs)
     assert told == [str(rung) for rung in found.rungs]

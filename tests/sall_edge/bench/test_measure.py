@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from sall_edge.artifacts import Engine
-from sall_edge.bench.measure import bench, find_flips, measure_accuracy, predict_all, prepare_set
-from sall_edge.errors import LabelsError
+from sall_edge.bench.measure import bench, find_flips, measure_accuracy, predict_all
 from sall_edge.fundus.labels import LabelledPhotograph, in_split, read_labels
+from sall_edge.fundus.prepared_set import prepare_set
 from sall_edge.runtime.session import open_reference, open_session
 from sall_edge.spec import Profile, Task, TaskSet
 
@@ -98,33 +98,6 @@ def test_each_task_is_measured_on_the_photographs_that_have_its_label() -> None:
 def test_a_task_without_labels_is_left_out() -> None:
     probs = {"dr": _probs([0.1], 3), "amd": _probs([0.1], 2)}
     assert set(measure_accuracy([_photograph("a", 0, None)], TASKS, probs, POINTS)) == {"dr"}
-
-
-def test_what_cannot_be_prepared_is_listed_and_the_rest_is_measured(
-    tiny_engine: Engine, test_photographs: tuple[LabelledPhotograph, ...], tmp_path: Path
-) -> None:
-    (tmp_path / "empty.jpg").touch()
-    bad = _photograph(str(tmp_path / "empty.jpg"), 0, 0)
-    ticks: list[None] = []
-    prepared = prepare_set(
-        [test_photographs[0], bad, test_photographs[1]],
-        tiny_engine.manifest.image,
-        advance=lambda: ticks.append(None),
-    )
-    assert prepared.photographs == test_photographs[:2]
-    assert len(prepared.squares) == 2
-    ((path, what),) = prepared.failures
-    assert path == tmp_path / "empty.jpg"
-    assert "empty.jpg" in what
-    assert len(ticks) == 3
-
-
-def test_nothing_to_measure_is_said(tiny_engine: Engine, tmp_path: Path) -> None:
-    with pytest.raises(LabelsError, match="no photograph can be measured"):
-        prepare_set([_photograph(str(tmp_path / "gone.jpg"), 0, 0)], tiny_engine.manifest.image)
-    with pytest.raises(LabelsError) as problem:
-        prepare_set([], tiny_engine.manifest.image)
-    assert "the split is empty" in problem.value.why
 
 
 def test_agreement_and_flips_are_those_of_the_engine_and_its_own_fp32_graph(
