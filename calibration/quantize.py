@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from calibration.constants import drop_unread
 from calibration.equalise import equalised
 from calibration.graphs import load_proto, open_qdq_model, write_graph
+from calibration.grid import is_on_grid, quantized_weights
 from calibration.histograms import LEVELS
 from calibration.lint import check
 from calibration.placement import Placement, place
@@ -28,10 +29,7 @@ from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
 from sall_edge.errors import CalibrationError
 from sall_edge.spec import Precision
 
-__all__ = ["layer_count", "quantize", "quantized_weights", "with_qdq"]
-
-_SMALLEST_SCALE = np.float32(2.0**-20)
-"""A channel of zeros still needs a scale above zero, one that FP16 can hold."""
+__all__ = ["quantize", "refined_count", "with_qdq"]
 
 
 def quantize(
@@ -50,9 +48,10 @@ def quantize(
         ranges: Measured on that graph.
         path: The Q/DQ graph's file.
         squares: (N, side, side, 3) uint8 calibration squares; with them weights and biases are refined (`refine`),
-            on the first `refinement_count` of them, and the heads on all. Without, weights are rounded to nearest.
+            on the first `refinement_count` of them, and the heads on all. Without, weights are rounded to nearest. A
+            network that was trained through its rounding has nothing to refine (docs/adr/0008).
         keep_float: Names of layers that stay float; they are recorded in the manifest's provenance.
-        advance: Called after every INT8 layer that is refined, `layer_count` times.
+        advance: Called after every INT8 layer that is refined, `refined_count` times.
 
     Raises:
         CalibrationError: The ranges belong to another graph, `keep_float` names no layer, or the result does not lint.
@@ -63,7 +62,7 @@ def quantize(
     exact = equalised(recentred(load_proto(model)), ranges.channels)
     proto = with_qdq(exact, ranges.amax, keep_float=kept)
     refined_on = 0
-    if squares is not None:
+    if squares is not None and not is_on_grid(exact):
         used = squares[: refinement_count(model.manifest.image.side_px)]
         refined_on = len(used)
         proto = heads_centred(exact, refined(exact, proto, used, advance=advance), squares)
@@ -91,9 +90,10 @@ def _manifest(model: OnnxModel, ranges: Ranges, made: dict[str, Any]) -> GraphMa
     )
 
 
-def layer_count(model: OnnxModel) -> int:
-    """How many layers of a graph become INT8."""
-    return len(place(load_proto(model).graph).layers)
+def refined_count(model: OnnxModel, *, keep_float: Iterable[str] = ()) -> int:
+    """How many layers of a graph `quantize` refines."""
+    proto = load_proto(model)
+    return 0 if is_on_grid(proto) else len(place(proto.graph, keep_float=keep_float).layers)
 
 
 def with_qdq(proto: onnx.ModelProto, amax: dict[str, float], *, keep_float: Iterable[str] = ()) -> onnx.ModelProto:
@@ -175,26 +175,6 @@ def _quantize_weights(graph: onnx.GraphProto, placement: Placement) -> None:
         nodes.append(node)
     _replace_nodes(graph, nodes)
     drop_unread(graph)
-
-
-def quantized_weights(
-    weight: NDArray[np.float32], layer: onnx.NodeProto
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric int8 weights and their scale: (output channels,), or 0-d where axis 0 is not the output channel."""
-    if _has_output_channels_first(layer):
-        amax = np.abs(weight).reshape(weight.shape[0], -1).max(axis=1)
-    else:
-        amax = np.abs(weight).max()
-    scale = np.maximum(np.asarray(amax, np.float32) / np.float32(LEVELS), _SMALLEST_SCALE)
-    shaped = scale.reshape(-1, *[1] * (weight.ndim - 1)) if scale.ndim else scale
-    quantized = np.clip(np.rint(weight / shaped), -LEVELS, LEVELS).astype(np.int8)
-    return quantized, scale
-
-
-def _has_output_channels_first(layer: onnx.NodeProto) -> bool:
-    if layer.op_type == "Gemm":
-        return any(a.name == "transB" and a.i == 1 for a in layer.attribute)
-    return layer.op_type == "Conv"
 
 
 def _add_constant(graph: onnx.GraphProto, name: str, value: NDArray[np.generic]) -> None:

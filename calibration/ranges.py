@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from calibration.equalise import ChannelRange, channel_ranges, equalised, stream_tensors
 from calibration.graphs import load_proto
+from calibration.grid import is_on_grid
 from calibration.histograms import Histogram, amax_from_histogram
 from calibration.placement import place
 from calibration.recentre import recentred
@@ -122,7 +123,9 @@ def measure(
     checked = _checked(squares, model.manifest.image)
     first = list(itertools.islice(checked, CHANNEL_IMAGES))
     proto = recentred(load_proto(model))
-    channels = channel_ranges(proto, stream_tensors(proto.graph), first) if len(first) >= FEWEST_IMAGES else {}
+    # Stretching the channels of a stream would take weights that INT8 stores exactly off their grid.
+    streams = [] if is_on_grid(proto) or len(first) < FEWEST_IMAGES else stream_tensors(proto.graph)
+    channels = channel_ranges(proto, streams, first)
     proto = equalised(proto, channels)
     tensors = list(place(proto.graph).activations)
     session = open_inner_session(proto, tensors)

@@ -150,6 +150,10 @@ def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
 def _refused(report: GateReport, engine: Engine, place: Path) -> GateRefused:
     what = f"the {engine.manifest.precision.value} engine is not shown to keep FP32's verdicts"
     remedy = "calibrate on more photographs, or choose --precision fp16 or fp32"
+    if engine.manifest.precision is Precision.INT8:
+        remedy = (
+            "fine-tune the network (sall-edge train --finetune-int8 CHECKPOINT), or choose --precision auto or fp32"
+        )
     if report.is_undecided:
         remedy = "add labelled photographs to the gate"
     fix = f"{remedy}; {place} names every changed verdict"

@@ -18,7 +18,8 @@ from trainer.augment import augment
 from trainer.data import Squares, in_batches
 from trainer.evaluate import BATCH_SIZE, logits_of, validation_score
 from trainer.frozen import Views, pooled_from
-from trainer.losses import consistency_loss
+from trainer.int8 import Int8View
+from trainer.losses import consistency_loss, rounding_loss
 from trainer.network import SallNetwork
 from trainer.options import TrainingOptions
 from trainer.processes import Processes
@@ -63,10 +64,13 @@ class Stage:
         name: Such as `teacher-dr`; part of every seed and file name.
         train, validation: Squares labelled for the stage's tasks.
         loss: Per image.
-        consistency_weight: Of `consistency_loss`; with it every photograph stands twice in its batch.
+        consistency_weight: Of `consistency_loss`, or of `rounding_loss` with `int8`; with it every photograph stands
+            twice in its batch.
         soft, features: Soft labels (n, K) and pooled features (n, C) of the teachers by task, in the order of `train`;
             empty for stages without teachers.
         views: What frozen layers made of the squares; None: they are augmented anew in every epoch.
+        int8: With it every photograph passes the network twice, the second time with rounded maps, and the last
+            epoch's weights are kept, whatever their score: rounding is learned while the learning rate falls.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Stage:
     soft: Mapping[str, Tensor] = field(default_factory=dict)
     features: Mapping[str, Tensor] = field(default_factory=dict)
     views: Views | None = None
+    int8: Int8View | None = None
 
     def steps_per_epoch(self, options: TrainingOptions) -> int:
         """Full batches only: batch normalisation of a small rest would disturb the statistics."""
@@ -105,7 +110,7 @@ def fit(
     state = State.fresh(first.to(together.device), options)
     if path.exists():
         state.restore(path)
-    learner = together.learner(_Learner(state.network, options))
+    learner = together.learner(_Learner(state.network, options, stage.int8))
     steps = stage.steps_per_epoch(options)
     progress.stage(stage.name, options.epochs * steps)
     progress.advance(state.epoch * steps)
@@ -116,7 +121,7 @@ def fit(
             together.agree(state.average)
             score, parts = together.from_first(lambda: _validated(state, stage))
             record = {"loss": loss, **parts}
-            state.close_epoch(record, score)
+            state.close_epoch(record, score, is_kept=stage.int8 is not None)
             progress.note(f"{stage.name} epoch {state.epoch}/{options.epochs}: loss {loss:.3f}, score {score:.3f}")
             if board is not None:
                 for name, value in {"score": score, **record}.items():
@@ -128,15 +133,18 @@ def fit(
 class _Learner(nn.Module):
     """What a step computes before its loss, in one forward pass: processes average the gradients of that."""
 
-    def __init__(self, network: SallNetwork, options: TrainingOptions) -> None:
+    def __init__(self, network: SallNetwork, options: TrainingOptions, int8: Int8View | None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.int8 = network, int8
         self.is_bfloat16 = options.arithmetic is Arithmetic.BFLOAT16
 
     def forward(self, shown: Tensor, *, is_map: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Logits and projected features by task, of pixels or of what frozen layers made of them."""
         with torch.autocast(shown.device.type, torch.bfloat16, enabled=self.is_bfloat16):
             pooled = pooled_from(self.network, shown) if is_map else self.network.pooled(shown)
+            if self.int8 is not None:
+                with self.int8.on():
+                    pooled = torch.cat([pooled, self.network.pooled(shown)])
         return self.network.graded(pooled.float()), self.network.projected(pooled.float())
 
 
@@ -174,7 +182,9 @@ def _loss(
 ) -> Tensor:
     """Of these photographs, each augmented anew at every appearance."""
     shown = np.tile(positions, 2) if stage.consistency_weight else positions
-    if stage.views is not None:
+    if stage.int8 is not None:
+        inputs = augment(stage.train.images(positions), options.augmentation, generator)
+    elif stage.views is not None:
         inputs = stage.views.draw(stage.train.rows[shown], generator)
     else:
         inputs = augment(stage.train.images(shown), options.augmentation, generator)
@@ -188,7 +198,8 @@ def _loss(
     )
     loss = stage.loss(seen).mean()
     if stage.consistency_weight:
-        loss = loss + stage.consistency_weight * consistency_loss(seen.logits).mean()
+        disagreement = consistency_loss if stage.int8 is None else rounding_loss
+        loss = loss + stage.consistency_weight * disagreement(seen.logits).mean()
     return loss
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "multitask_loss",
     "multitask_normal_loss",
     "paper_loss",
+    "rounding_loss",
     "sall_loss",
     "sall_paper_loss",
 ]
@@ -62,6 +63,21 @@ def consistency_loss(logits: Logits) -> Float[Tensor, " N"]:
     for z in logits.values():
         first, second = functional.log_softmax(z, dim=1).chunk(2)
         losses.append(0.5 * ((first.exp() - second.exp()) * (first - second)).sum(dim=1))
+    return sum(losses[1:], start=losses[0])
+
+
+def rounding_loss(logits: Logits) -> Float[Tensor, " N"]:
+    """What rounding does to a photograph's logits: the mean square of their change, summed over tasks.
+
+    What all grades of a task have in common is left out, as the softmax leaves it out.
+
+    Args:
+        logits: Raw (2 N, K) by task: N photographs, then the same ones with rounded maps.
+    """
+    losses = []
+    for z in logits.values():
+        exact, rounded = (z - z.mean(dim=1, keepdim=True)).chunk(2)
+        losses.append((exact - rounded).square().mean(dim=1))
     return sum(losses[1:], start=losses[0])
 
 

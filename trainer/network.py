@@ -69,6 +69,7 @@ class SallNetwork(nn.Module):
         self.register_buffer("shift", torch.tensor([-m / s for m, s in zip(mean, std, strict=True)]), persistent=False)
         self.to(memory_format=torch.channels_last)
         self._frozen: list[nn.Module] = []
+        self._held: list[nn.Module] = []
 
     def freeze(self, groups: int) -> None:
         """Keeps the first groups of the backbone's layers as they are: no gradients, no batch statistics of their own.
@@ -125,6 +126,11 @@ class SallNetwork(nn.Module):
             for kind in ("running_mean", "running_var")
         }
 
+    def hold_statistics(self) -> None:
+        """Batch normalisation keeps its mean and variance while training; its weights may learn."""
+        self._held = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+        self.train(self.training)
+
     def _frozen_normalisation(self) -> list[tuple[str, nn.BatchNorm2d]]:
         return [
             (name, module)
@@ -133,9 +139,9 @@ class SallNetwork(nn.Module):
         ]
 
     def train(self, mode: bool = True) -> "SallNetwork":
-        """Training mode, except for what is frozen."""
+        """Training mode, except for what is frozen or held."""
         super().train(mode)
-        for module in self._frozen:
+        for module in [*self._frozen, *self._held]:
             module.eval()
         return self
 

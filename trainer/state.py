@@ -86,9 +86,9 @@ class State:
                 else:
                     mine.copy_(other)
 
-    def close_epoch(self, record: dict[str, Any], score: float) -> None:
-        """Counts an epoch, and keeps the averaged weights if no earlier ones did better."""
-        if score > self.best_score:
+    def close_epoch(self, record: dict[str, Any], score: float, *, is_kept: bool = False) -> None:
+        """Counts an epoch, and keeps the averaged weights if no earlier ones did better, or if `is_kept`."""
+        if is_kept or score > self.best_score:
             self.best_epoch, self.best_score = self.epoch, score
             self.best = {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
         self.history.append({"epoch": self.epoch, "score": score, **record})

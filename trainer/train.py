@@ -1,25 +1,19 @@
 """Photographs to a checkpoint: teachers, targets, student; or one of the baselines that it is compared with."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import timm
-import torch
 from torch import Tensor
 
 from sall_edge.artifacts import Checkpoint, open_checkpoint
 from sall_edge.errors import TrainingError
 from sall_edge.fundus.labels import LabelledPhotograph, in_split
 from sall_edge.spec import Method, Task, TaskSet
-from sall_edge.writing import file_being_written
-from trainer.checkpoint import save_checkpoint
 from trainer.claim import claim
 from trainer.data import Squares, prepared_squares
 from trainer.distill import Teachers, read_targets, soft_labels, write_targets
-from trainer.evaluate import BATCH_SIZE, logits_of
+from trainer.finished import write_finished
 from trainer.frozen import Views, frozen_views
 from trainer.loop import Loss, Stage, fit
 from trainer.losses import UNKNOWN, multitask_loss
@@ -28,11 +22,9 @@ from trainer.network import SallNetwork
 from trainer.options import TrainingOptions
 from trainer.processes import Processes
 from trainer.progress import Progress, Silence
-from trainer.reliability import fitted_temperature, operating_point, softmax
 from trainer.start import first_network
-from trainer.state import State
 
-__all__ = ["TrainingOptions", "prepare", "train"]
+__all__ = ["TrainingOptions", "prepare", "prepared_splits", "train"]
 
 
 def prepare(
@@ -50,7 +42,7 @@ def prepare(
     Raises:
         TrainingError, OutputError: See `train`.
     """
-    squares = _prepared(photographs, tasks, options, cache, report)["train"]
+    squares = prepared_splits(photographs, tasks, options, cache, report)["train"]
     first = first_network("student", tasks.tasks, squares, options, cache, projections={})
     if options.views:
         frozen_views(first, squares, options, cache / "views", progress=report)
@@ -95,7 +87,7 @@ def train(
     cache = cache or run / "cache"
     with together.first_alone():
         claim(run, options, tasks, photographs, resume=resume or not together.is_first)
-        squares = _prepared(photographs, tasks, options, cache, report)
+        squares = prepared_splits(photographs, tasks, options, cache, report)
     builder = _Builder(squares["train"], squares["val"], options, run, cache, together, report)
     match options.method:
         case Method.SINGLE:
@@ -109,14 +101,19 @@ def train(
             return (builder.student(tasks.tasks, teachers or builder.teachers(tasks.tasks)),)
 
 
-def _prepared(
+def prepared_splits(
     photographs: Sequence[LabelledPhotograph],
     tasks: TaskSet,
     options: TrainingOptions,
     cache: Path,
     report: Progress,
 ) -> dict[str, Squares]:
-    """The squares of `train` and `val`, with labels that can give a network."""
+    """The squares of `train` and `val`, with labels that can give a network.
+
+    Raises:
+        TrainingError: Labels that cannot.
+        OutputError: `cache` cannot be written.
+    """
     squares: dict[str, Squares] = {}
     for split in ("train", "val"):
         chosen = in_split(photographs, split)
@@ -177,9 +174,7 @@ class _Builder:
         state = fit(stage, first, self.options, self.run, together=self.together, progress=self.progress)
         with self.together.first_alone():
             if self.together.is_first:
-                self._write(state, stage, folder, dict(provenance or {}))
-                _write_history(self.run / "history.json", name, state)
-                (self.run / "state" / f"{name}.safetensors").unlink(missing_ok=True)
+                write_finished(state, stage, self.options, self.run, folder, provenance=provenance or {})
         return open_checkpoint(folder)
 
     def teachers(self, tasks: tuple[Task, ...]) -> Teachers:
@@ -221,34 +216,6 @@ class _Builder:
                 first.to(self.together.device), self.train, self.options, self.cache / "views", progress=self.progress
             )
 
-    def _write(self, state: State, stage: Stage, folder: Path, provenance: dict[str, Any]) -> None:
-        network = state.finished_network()
-        network.finish()
-        logits = logits_of(network, stage.validation.batches(BATCH_SIZE))
-        temperatures, points = {}, {}
-        for k, task in enumerate(stage.validation.tasks):
-            known = np.flatnonzero(stage.validation.labels[:, k] != UNKNOWN)
-            z, grades = logits[task.name][known], stage.validation.labels[known, k]
-            temperatures[task.name] = fitted_temperature(z, grades)
-            probs = softmax(z, temperatures[task.name])
-            points[task.name] = operating_point(task, grades, probs, self.options.wanted_sensitivity)
-        provenance |= {
-            "stage": stage.name,
-            "options": self.options.to_json(),
-            "versions": {"torch": torch.__version__, "timm": timm.__version__},
-            "photographs": {"train": len(stage.train), "val": len(stage.validation)},
-            "validation": state.history[state.best_epoch],
-        }
-        save_checkpoint(
-            folder,
-            network,
-            image=self.options.image,
-            tasks=stage.train.tasks,
-            operating_points=points,
-            temperatures=temperatures,
-            provenance=provenance,
-        )
-
 
 def _check_labels(task: Task, squares: Mapping[str, Squares]) -> None:
     """Refuses what would train without a word and mean nothing."""
@@ -269,10 +236,3 @@ def _check_labels(task: Task, squares: Mapping[str, Squares]) -> None:
 def _unseen_grades(task: Task, squares: Squares) -> list[int]:
     seen = set(squares.labels[:, squares.tasks.index(task)].tolist())
     return [grade for grade in range(len(task.grades)) if grade not in seen]
-
-
-def _write_history(path: Path, stage: str, state: State) -> None:
-    history = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    history[stage] = state.history
-    with file_being_written(path) as temporary:
-        temporary.write_text(json.dumps(history, indent=1), encoding="utf-8")

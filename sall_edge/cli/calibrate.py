@@ -74,10 +74,10 @@ def quantized_model(model: "OnnxModel", chosen: Calibration, output: Path, progr
     Raises:
         CalibrationError: A photograph is also among the judges, or see `calibration`.
     """
-    from calibration.quantize import layer_count, quantize
+    from calibration.quantize import quantize, refined_count
 
     prepared, ranges = measured_ranges(model, chosen, output.with_suffix(".ranges.json"), progress)
-    progress.stage("refining layers", layer_count(model))
+    progress.stage("refining layers", refined_count(model))
     return quantize(model, ranges, output, squares=prepared.squares, advance=progress.advance)
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from calibration.graphs import open_onnx_model, write_graph
+from calibration.grid import quantized_weights
+from calibration.placement import place
 from sall_edge.artifacts import GraphManifest, Kind, OnnxModel
 from sall_edge.spec import ImageSpec, Precision, Task
 
@@ -121,6 +123,20 @@ def model(proto: onnx.ModelProto, manifest: GraphManifest, tmp_path: Path) -> On
     """The tiny FP32 graph as an artefact."""
     write_graph(proto, manifest, tmp_path / "model.onnx")
     return open_onnx_model(tmp_path / "model.onnx")
+
+
+@pytest.fixture
+def model_on_grid(proto: onnx.ModelProto, manifest: GraphManifest, tmp_path: Path) -> OnnxModel:
+    """The tiny graph with weights that INT8 stores exactly."""
+    nodes = {node.name: node for node in proto.graph.node}
+    layers = place(proto.graph).weights
+    for initializer in proto.graph.initializer:
+        if initializer.name in layers:
+            quantized, scale = quantized_weights(numpy_helper.to_array(initializer), nodes[layers[initializer.name]])
+            rounded = (quantized * scale.reshape(-1, 1, 1, 1)).astype(np.float32)
+            initializer.CopyFrom(numpy_helper.from_array(rounded, initializer.name))
+    write_graph(proto, manifest, tmp_path / "on-grid.onnx")
+    return open_onnx_model(tmp_path / "on-grid.onnx")
 
 
 @pytest.fixture

@@ -6,13 +6,11 @@ import onnx
 import onnxruntime
 import openvino
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from calibration.graphs import load_proto, open_onnx_model, write_graph
-from calibration.quantize import quantize, quantized_weights, with_qdq
+from calibration.quantize import quantize, refined_count, with_qdq
 from calibration.ranges import measure_ranges
 from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
 from sall_edge.errors import CalibrationError
@@ -123,28 +121,15 @@ def test_a_missing_range_is_refused(model: OnnxModel, squares: Squares, tmp_path
         quantize(model, ranges.model_copy(update={"amax": without}), tmp_path / "qdq.onnx")
 
 
-@given(
-    st.lists(st.floats(-1e4, 1e4, width=32), min_size=8, max_size=8).map(lambda v: np.array(v, np.float32)),
-)
-def test_weights_are_off_by_at_most_half_a_step(values: NDArray[np.float32]) -> None:
-    weight = values.reshape(2, 4, 1, 1)
-    layer = onnx.helper.make_node("Conv", ["x", "w"], ["y"])
-    quantized, scale = quantized_weights(weight, layer)
-    assert quantized.min() >= -127
-    assert (scale > 0).all()
-    restored = quantized * scale.reshape(2, 1, 1, 1)
-    half_step = scale.reshape(2, 1, 1, 1) * 0.5001  # float32 division and multiplication
-    assert (np.abs(restored - weight) <= half_step).all()
-
-
-def test_a_channel_of_zeros_has_a_scale() -> None:
-    layer = onnx.helper.make_node("Conv", ["x", "w"], ["y"])
-    quantized, scale = quantized_weights(np.zeros((3, 2, 1, 1), np.float32), layer)
-    assert not quantized.any()
-    assert (scale > 0).all()
-
-
-def test_a_product_whose_columns_are_outputs_has_one_scale() -> None:
-    layer = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
-    _, scale = quantized_weights(np.ones((4, 3), np.float32), layer)
-    assert scale.shape == ()
+def test_a_network_that_was_trained_through_its_rounding_is_neither_equalised_nor_refined(
+    model_on_grid: OnnxModel, squares: Squares, tmp_path: Path
+) -> None:
+    shown = squares(16)
+    ranges = measure_ranges(model_on_grid, shown)
+    assert ranges.channels == {}
+    assert refined_count(model_on_grid) == 0
+    refined = quantize(model_on_grid, ranges, tmp_path / "refined.onnx", squares=np.stack(shown))
+    assert refined.manifest.provenance["refined_on"] == 0
+    plain = quantize(model_on_grid, ranges, tmp_path / "plain.onnx")
+    weights = [{i.name: i.raw_data for i in load_proto(one).graph.initializer} for one in (refined, plain)]
+    assert weights[0] == weights[1]

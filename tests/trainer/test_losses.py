@@ -13,6 +13,7 @@ from trainer.losses import (
     multitask_loss,
     multitask_normal_loss,
     paper_loss,
+    rounding_loss,
     sall_loss,
     sall_paper_loss,
 )
@@ -153,6 +154,12 @@ def test_the_feature_loss_is_one_minus_the_cosine_where_a_label_is_missing(batch
     theirs = {"dr": torch.tensor([[-2.0, 0.0]] * 3), "amd": torch.tensor([[0.0, 5.0]] * 3)}
     # Labelled for both: nothing. Without AMD: at right angles. Without DR: opposite.
     assert torch.allclose(feature_loss(ours, labels, theirs), torch.tensor([0.0, 1.0, 2.0]), atol=EXACT)
+
+
+def test_the_rounding_loss_is_the_mean_square_of_what_the_softmax_sees_by_hand() -> None:
+    logits = {"red": torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0], [2.0, 3.0, 4.0], [0.0, 0.0, 3.0]])}
+    assert torch.allclose(rounding_loss(logits), torch.tensor([0.0, (1 + 1 + 4) / 3]), atol=EXACT)
+    assert torch.allclose(rounding_loss(logits | {"green": logits["red"][:, :2]}), torch.tensor([0.0, 2.0]), atol=EXACT)
 
 
 def test_the_consistency_loss_is_the_divergence_of_two_views_both_ways_by_hand() -> None:

@@ -117,6 +117,15 @@ def test_the_statistics_of_several_batches_are_averaged(network: SallNetwork) ->
     assert not torch.allclose(apart[0], apart[1], rtol=0.5)
 
 
+def test_held_statistics_stay_while_the_weights_learn(network: SallNetwork) -> None:
+    network.hold_statistics()
+    network.train()
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    network(torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8))["red"].sum().backward()
+    assert all(torch.equal(buffer, before[name]) for name, buffer in network.named_buffers())
+    assert network.backbone.bn1.weight.grad is not None
+
+
 def test_pictures_without_a_retina_leave_the_statistics_alone(network: SallNetwork) -> None:
     network.freeze(2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -66,6 +66,13 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_stage(network: SallNetwork
     assert (state.finished_network().heads["red"].bias == 1).all()
 
 
+def test_an_epoch_that_must_be_kept_replaces_a_better_one(network: SallNetwork, quick: TrainingOptions) -> None:
+    state = State.fresh(network, quick)
+    state.close_epoch({}, 0.9)
+    state.close_epoch({}, 0.1, is_kept=True)
+    assert (state.best_epoch, state.best_score) == (1, 0.1)
+
+
 def test_a_state_comes_back_to_the_bit(network: SallNetwork, quick: TrainingOptions, tmp_path: Path) -> None:
     state = State.fresh(network, quick)
     network(torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8))["red"].sum().backward()
