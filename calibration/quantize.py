@@ -49,7 +49,7 @@ def quantize(
         path: The Q/DQ graph's file.
         squares: (N, side, side, 3) uint8 calibration squares; with them weights and biases are refined (`refine`),
             on the first `refinement_count` of them, and the heads on all. Without, weights are rounded to nearest. A
-            network that was trained through its rounding has nothing to refine (docs/adr/0008).
+            network that was trained through its rounding needs its heads corrected only (docs/adr/0008).
         keep_float: Names of layers that stay float; they are recorded in the manifest's provenance.
         advance: Called after every INT8 layer that is refined, `refined_count` times.
 
@@ -62,10 +62,12 @@ def quantize(
     exact = equalised(recentred(load_proto(model)), ranges.channels)
     proto = with_qdq(exact, ranges.amax, keep_float=kept)
     refined_on = 0
-    if squares is not None and not is_on_grid(exact):
-        used = squares[: refinement_count(model.manifest.image.side_px)]
-        refined_on = len(used)
-        proto = heads_centred(exact, refined(exact, proto, used, advance=advance), squares)
+    if squares is not None:
+        if not is_on_grid(exact):
+            used = squares[: refinement_count(model.manifest.image.side_px)]
+            refined_on = len(used)
+            proto = refined(exact, proto, used, advance=advance)
+        proto = heads_centred(exact, proto, squares)
     check(proto, keep_float=kept)
     made = {"refined_on": refined_on, "keep_float": kept}
     write_graph(proto, _manifest(model, ranges, made), path)

@@ -28,7 +28,7 @@ from trainer.train import prepared_splits
 
 __all__ = ["finetune_int8", "finetune_options"]
 
-ROUNDING_WEIGHT = 8.0
+ROUNDING_WEIGHT = 64.0
 """Of the change that rounding makes, next to the divergence from what the network said before."""
 
 LEARNING_RATE = 4e-4

@@ -23,7 +23,7 @@ def train(
     weights: Weights = "imagenet",
     side: Side = 224,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Most epochs of each network; 12, or 6 with --finetune-int8.")
+        int | None, typer.Option(min=1, help="Most epochs of each network; 12, or 5 with --finetune-int8.")
     ] = None,
     frozen_groups: Annotated[
         int, typer.Option(min=0, help="Groups of early layers that keep their weights: less time on a CPU.")
@@ -54,7 +54,7 @@ def train(
     task_set = tasks_from_toml(tasks)
     if finetune_int8 is not None:
         _refuse_options_of_the_checkpoint(context)
-        typer.echo(_finetuned(finetune_int8, task_set, labels, output, epochs=epochs or 6, seed=seed, resume=resume))
+        typer.echo(_finetuned(finetune_int8, task_set, labels, output, epochs=epochs or 5, seed=seed, resume=resume))
         return
     options = TrainingOptions(
         method=method,

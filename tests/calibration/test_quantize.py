@@ -132,4 +132,6 @@ def test_a_network_that_was_trained_through_its_rounding_is_neither_equalised_no
     assert refined.manifest.provenance["refined_on"] == 0
     plain = quantize(model_on_grid, ranges, tmp_path / "plain.onnx")
     weights = [{i.name: i.raw_data for i in load_proto(one).graph.initializer} for one in (refined, plain)]
-    assert weights[0] == weights[1]
+    assert {name for name, data in weights[1].items() if weights[0][name] != data} == {
+        "heads.dr.bias", "heads.amd.bias",
+    }  # fmt: skip

@@ -1,6 +1,6 @@
 """INT8 calibration, stage by stage, against what cannot be avoided: decoding, preparing, and bare FP32 inference.
 
-    python benchmarks/calibration.py MODEL.onnx --photographs FOLDER [--count 512] [--json FILE]
+    python benchmarks/calibration_speed.py MODEL.onnx --photographs FOLDER [--count 512] [--json FILE]
 
 - floor:   `prepare_set` on the photographs, and the FP32 graph in ONNX Runtime, one square at a time.
 - ranges:  `measure_ranges` on the same squares: histograms of every map that will be quantized.
