@@ -1,6 +1,6 @@
 """What INT8 makes of every layer, for a trainer that wants to see it before the engine is built."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,17 +38,20 @@ class Int8Layer:
     output_step: float | None = None
 
 
-def int8_layers(model: OnnxModel, squares: Sequence[NDArray[np.uint8]]) -> dict[str, Int8Layer]:
+def int8_layers(
+    model: OnnxModel, squares: Sequence[NDArray[np.uint8]], *, advance: Callable[[], None] = lambda: None
+) -> dict[str, Int8Layer]:
     """The layers that `quantize` makes INT8, by the names of their nodes.
 
     Args:
         model: The FP32 graph.
         squares: Calibration squares, each (side, side, 3) uint8.
+        advance: Called after every square.
 
     Raises:
         CalibrationError: See `measure_ranges`.
     """
-    ranges = measure_ranges(model, squares)
+    ranges = measure_ranges(model, squares, advance=advance)
     proto = load_proto(model)
     even = topology(equalised(proto, ranges.channels).graph)
     centred = equalised(recentred(proto), ranges.channels)

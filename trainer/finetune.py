@@ -105,12 +105,12 @@ def finetune_int8(
         squares = prepared_splits(photographs, tasks, options, cache or run / "cache", report)
     train = squares["train"]
     network = load_network(checkpoint)
-    soft = {
-        name: torch.softmax(torch.from_numpy(logits), dim=1)
-        for name, logits in logits_of(network, train.batches(BATCH_SIZE)).items()
-    }
+    report.stage("targets", len(train))
+    logits = logits_of(network, train.batches(BATCH_SIZE), progress=report)
+    soft = {name: torch.softmax(torch.from_numpy(z), dim=1) for name, z in logits.items()}
     rows = _calibration_rows(photographs, tasks, train)
-    layers = int8_layers(model, list(train.images(rows).numpy()))
+    report.stage("measuring ranges", len(rows))
+    layers = int8_layers(model, list(train.images(rows).numpy()), advance=report.advance)
     int8 = Int8View(network, layers, train.images(rows[:_EXAMPLES]))
     stage = Stage(
         name=_NAME,
