@@ -32,6 +32,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 _FOLDER = Path(__file__).parent / "gates"
 
+_ROUNDING = 1e-9
+"""Of a difference of two shares: one photograph of a hundred is 0.01, and no more than a limit of 0.01."""
+
 
 class GateLimits(Spec):
     """What an engine may lose.
@@ -292,6 +295,6 @@ def _refusals(task: str, gate: TaskGate, limits: GateLimits) -> list[str]:
         ("specificity", limits.specificity_loss),
     ):
         change = gate.change.get(name)
-        if change is not None and -change.value > most:
+        if change is not None and -change.value > most + _ROUNDING:
             said.append(f"{task}: {name.replace('_', ' ')} falls by {-change.value:.4f}, at most {most:.4f}")
     return said

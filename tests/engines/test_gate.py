@@ -97,6 +97,19 @@ def test_each_limit_alone_refuses_an_engine_that_grades_by_chance(limit: str, wo
     assert all(words in sentence for sentence in report.refusals)
 
 
+def test_a_fall_of_one_in_a_hundred_is_no_more_than_one_percent(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = engines.gate.measure_change
+
+    def measure_change(*arguments, **options):
+        found = honest(*arguments, **options)
+        return {**found, "sensitivity": found["sensitivity"].model_copy(update={"value": 0.89 - 0.90})}
+
+    monkeypatch.setattr(engines.gate, "measure_change", measure_change)
+    assert 0.90 - 0.89 > 0.01  # in binary
+    assert _judged(_probs(), GateLimits(name="one", sensitivity_loss=0.01)).is_passed
+    assert not _judged(_probs(), GateLimits(name="less", sensitivity_loss=0.0099)).is_passed
+
+
 def test_too_few_labels_are_a_refusal_and_not_a_pass() -> None:
     probs = _probs()
     report = judge(
