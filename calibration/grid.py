@@ -8,9 +8,9 @@ from onnx import numpy_helper
 from calibration.histograms import LEVELS
 from calibration.placement import place, topology
 
-__all__ = ["is_on_grid", "quantized_weights"]
+__all__ = ["SMALLEST_SCALE", "is_on_grid", "quantized_weights"]
 
-_SMALLEST_SCALE = np.float32(2.0**-20)
+SMALLEST_SCALE = np.float32(2.0**-20)
 """A channel of zeros still needs a scale above zero, one that FP16 can hold."""
 
 _EXACT = 1e-2
@@ -34,7 +34,7 @@ def is_on_grid(proto: onnx.ModelProto) -> bool:
 def _is_exact(weight: NDArray[np.float32], layer: onnx.NodeProto) -> bool:
     quantized, scale = quantized_weights(weight, layer)
     shaped = scale.reshape(-1, *[1] * (weight.ndim - 1)) if scale.ndim else scale
-    steps_off = np.abs(weight / shaped - quantized) * (shaped > _SMALLEST_SCALE)  # filters of next to nothing may miss
+    steps_off = np.abs(weight / shaped - quantized) * (shaped > SMALLEST_SCALE)  # filters of next to nothing may miss
     return bool(steps_off.max() < _EXACT)
 
 
@@ -46,7 +46,7 @@ def quantized_weights(
         amax = np.abs(weight).reshape(weight.shape[0], -1).max(axis=1)
     else:
         amax = np.abs(weight).max()
-    scale = np.maximum(np.asarray(amax, np.float32) / np.float32(LEVELS), _SMALLEST_SCALE)
+    scale = np.maximum(np.asarray(amax, np.float32) / np.float32(LEVELS), SMALLEST_SCALE)
     shaped = scale.reshape(-1, *[1] * (weight.ndim - 1)) if scale.ndim else scale
     quantized = np.clip(np.rint(weight / shaped), -LEVELS, LEVELS).astype(np.int8)
     return quantized, scale

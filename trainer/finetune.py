@@ -1,10 +1,11 @@
 """A network that loses verdicts in INT8 learns to keep them: a few epochs through the rounding of its own engine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from calibration.layers import int8_layers
@@ -21,12 +22,15 @@ from trainer.finished import write_finished
 from trainer.int8 import Int8View
 from trainer.loop import Batch, Stage, fit
 from trainer.losses import distillation_loss
+from trainer.network import SallNetwork
 from trainer.options import TrainingOptions
 from trainer.processes import Processes
 from trainer.progress import Progress, Silence
 from trainer.train import prepared_splits
 
 __all__ = ["finetune_int8", "finetune_options"]
+
+Rows = NDArray[np.int64]
 
 ROUNDING_WEIGHT = 64.0
 """Of the change that rounding makes, next to the divergence from what the network said before."""
@@ -103,24 +107,8 @@ def finetune_int8(
         if (folder / "signature").is_file():
             return open_checkpoint(folder)
         squares = prepared_splits(photographs, tasks, options, cache or run / "cache", report)
-    train = squares["train"]
     network = load_network(checkpoint)
-    report.stage("targets", len(train))
-    logits = logits_of(network, train.batches(BATCH_SIZE), progress=report)
-    soft = {name: torch.softmax(torch.from_numpy(z), dim=1) for name, z in logits.items()}
-    rows = _calibration_rows(photographs, tasks, train)
-    report.stage("measuring ranges", len(rows))
-    layers = int8_layers(model, list(train.images(rows).numpy()), advance=report.advance)
-    int8 = Int8View(network, layers, train.images(rows[:_EXAMPLES]))
-    stage = Stage(
-        name=_NAME,
-        train=train,
-        validation=squares["val"],
-        loss=_divergence,
-        consistency_weight=options.consistency_weight,
-        soft=soft,
-        int8=int8,
-    )
+    stage = _stage(network, squares, _calibration_rows(photographs, tasks, squares["train"]), model, options, report)
     state = fit(stage, network, options, run, together=together, progress=report)
     with together.first_alone():
         if together.is_first:
@@ -128,14 +116,37 @@ def finetune_int8(
     return open_checkpoint(folder)
 
 
+def _stage(
+    network: SallNetwork,
+    squares: Mapping[str, Squares],
+    rows: Rows,
+    model: OnnxModel,
+    options: TrainingOptions,
+    report: Progress,
+) -> Stage:
+    """What the network learns: its own answers, through the rounding that these rows of the training squares decide."""
+    train = squares["train"]
+    report.stage("targets", len(train))
+    logits = logits_of(network, train.batches(BATCH_SIZE), progress=report)
+    report.stage("measuring ranges", len(rows))
+    layers = int8_layers(model, list(train.images(rows).numpy()), advance=report.advance)
+    return Stage(
+        name=_NAME,
+        train=train,
+        validation=squares["val"],
+        loss=_divergence,
+        consistency_weight=options.consistency_weight,
+        soft={name: torch.softmax(torch.from_numpy(z), dim=1) for name, z in logits.items()},
+        int8=Int8View(network, layers, train.images(rows[:_EXAMPLES])),
+    )
+
+
 def _divergence(batch: Batch) -> Tensor:
     losses = [distillation_loss(z, batch.soft[name], temperature=1.0) for name, z in batch.logits.items()]
     return sum(losses[1:], start=losses[0])
 
 
-def _calibration_rows(
-    photographs: Sequence[LabelledPhotograph], tasks: TaskSet, squares: Squares
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def _calibration_rows(photographs: Sequence[LabelledPhotograph], tasks: TaskSet, squares: Squares) -> Rows:
     """Positions in the training squares of photographs that say how far maps reach."""
     position = {path: row for row, path in enumerate(squares.paths)}
     usable = [photograph for photograph in in_split(photographs, "train") if photograph.path in position]

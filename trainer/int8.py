@@ -14,6 +14,7 @@ from jaxtyping import Real
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from calibration.grid import SMALLEST_SCALE
 from calibration.histograms import LEVELS
 from calibration.layers import Int8Layer
 from sall_edge.errors import TrainingError
@@ -22,7 +23,6 @@ from trainer.network import SallNetwork
 __all__ = ["Int8View"]
 
 _PREFIX = "backbone."
-_SMALLEST_SCALE = 2.0**-20
 
 
 class Int8View:
@@ -94,7 +94,7 @@ class _RoundedWeight(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         amax = weight.detach().flatten(1).abs().amax(dim=1)
-        scale = (amax / LEVELS).clamp_min(_SMALLEST_SCALE)
+        scale = (amax / LEVELS).clamp_min(float(SMALLEST_SCALE))
         zero = torch.zeros(len(scale), dtype=torch.int32, device=scale.device)
         return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -LEVELS, LEVELS)
 
@@ -166,7 +166,7 @@ def _take(convolution: nn.Conv2d, norm: nn.BatchNorm2d | None, layer: Int8Layer)
             return
         mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
         factor = norm.weight / (variance + norm.eps).sqrt()
-        safe = torch.where(factor.abs() < _SMALLEST_SCALE**2, torch.ones_like(factor), factor)
+        safe = torch.where(factor.abs() < float(SMALLEST_SCALE) ** 2, torch.ones_like(factor), factor)
         convolution.weight.copy_(weight / safe.reshape(-1, 1, 1, 1))
         if layer.bias is not None:
             own = 0 if convolution.bias is None else convolution.bias

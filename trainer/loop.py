@@ -181,7 +181,7 @@ def _loss(
     device: torch.device,
 ) -> Tensor:
     """Of these photographs, each augmented anew at every appearance."""
-    shown = np.tile(positions, 2) if stage.consistency_weight else positions
+    shown = np.tile(positions, 2) if stage.consistency_weight or stage.int8 is not None else positions
     if stage.int8 is not None:
         inputs = augment(stage.train.images(positions), options.augmentation, generator)
     elif stage.views is not None:
