@@ -1,19 +1,22 @@
 """Histograms of |x| that grow with the data, and the largest magnitude that INT8 should represent.
 
-Exact zeros are left out: every scale represents them without an error, and after a ReLU they would outweigh the rest.
+The extremes are those of all values; of large maps only some rows are counted. Exact zeros are left out: every scale
+represents them without an error, and after a ReLU they would outweigh the rest.
 """
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sall_edge.spec import RangeMethod
 
-__all__ = ["BINS", "Histogram", "amax_from_histogram"]
+__all__ = ["BINS", "COUNTED", "LEVELS", "Histogram", "amax_from_histogram"]
 
 BINS = 2048
+COUNTED = 2**14
+"""Values of an array that are counted; a network has maps of a million, and neighbours say nearly the same."""
+
 LEVELS = 127
 """Steps of symmetric INT8 on either side of zero; -128 is not used."""
 
@@ -44,23 +47,47 @@ class Histogram:
         """The largest magnitude seen."""
         return max(abs(self.low), abs(self.high))
 
-    def add(self, values: NDArray[np.float32]) -> None:
-        """Counts all values of an array of any shape. The caller has checked that they are finite."""
-        self.low = min(self.low, float(values.min()))
-        self.high = max(self.high, float(values.max()))
-        if self.largest == 0:
+    def add(self, values: NDArray[np.float32], *, turn: int = 0) -> None:
+        """Adds an array of any shape: its extremes, and the counts of about `COUNTED` of its values.
+
+        Args:
+            values: Where one is not finite, `largest` is not either, and nothing is counted.
+            turn: Of an array with more values every so many rows are counted, from the row of this number on.
+        """
+        self._reach(float(np.minimum(self.low, values.min())), float(np.maximum(self.high, values.max())))
+        if self.largest == 0 or not np.isfinite(self.largest):
             return
-        if self.limit == 0:
-            self.limit = _power_of_two_above(self.largest)
-        while self.limit <= self.largest:
-            merged = self.counts.reshape(-1, 2).sum(axis=1)
-            self.counts = np.concatenate([merged, np.zeros(BINS // 2, np.int64)])
-            self.limit *= 2
+        rows = values.reshape(-1, values.shape[-1])
+        step = max(1, min(values.size // COUNTED, len(rows)))
+        magnitudes = np.abs(rows[turn % step :: step])
         # BINS / limit is a power of two, so the bin of a value is exact and does not depend on the order of images.
-        magnitudes = np.abs(values).reshape(-1, values.shape[-1])
-        counts = cv2.calcHist([magnitudes], [0], None, [BINS], [0, self.limit]).ravel().astype(np.int64)
-        counts[0] -= magnitudes.size - np.count_nonzero(magnitudes)
-        self.counts += counts
+        bins = (magnitudes * np.float32(BINS / self.limit)).astype(np.uint16)
+        self.counts += np.bincount(bins.ravel(), minlength=BINS)
+        self.counts[0] -= magnitudes.size - np.count_nonzero(magnitudes)
+
+    def merge(self, other: "Histogram") -> None:
+        """Adds what another histogram has seen."""
+        self._reach(min(self.low, other.low), max(self.high, other.high))
+        self.counts += other._up_to(self.limit)
+
+    def _reach(self, low: float, high: float) -> None:
+        """Widens the extremes, and the limit to hold them."""
+        self.low, self.high = low, high
+        if not 0 < self.largest < np.inf:
+            return
+        if self.limit <= self.largest:
+            limit = _power_of_two_above(self.largest)
+            self.counts, self.limit = self._up_to(limit), limit
+
+    def _up_to(self, limit: float) -> NDArray[np.int64]:
+        """(BINS,) the counts as they are under a limit that is no smaller."""
+        factor = round(limit / self.limit) if self.limit else 1
+        merged = np.zeros(BINS, np.int64)
+        if factor <= BINS:
+            merged[: BINS // factor] = self.counts.reshape(-1, factor).sum(axis=1)
+        else:
+            merged[0] = self.counts.sum()
+        return merged
 
 
 def amax_from_histogram(histogram: Histogram, method: RangeMethod) -> float:

@@ -18,9 +18,9 @@ from calibration.equalise import ChannelRange, channel_ranges, equalised, stream
 from calibration.graphs import load_proto
 from calibration.grid import is_on_grid
 from calibration.histograms import Histogram, amax_from_histogram
+from calibration.observation import observe
 from calibration.placement import place
 from calibration.recentre import recentred
-from calibration.sessions import open_inner_session
 from sall_edge.artifacts import OnnxModel
 from sall_edge.errors import ArtefactForeign, ArtefactMissing, CalibrationError
 from sall_edge.spec import ImageSpec, RangeMethod, Spec
@@ -128,19 +128,16 @@ def measure(
     channels = channel_ranges(proto, streams, first)
     proto = equalised(proto, channels)
     tensors = list(place(proto.graph).activations)
-    session = open_inner_session(proto, tensors)
-    histograms = {tensor: Histogram() for tensor in tensors}
-    digest = hashlib.sha256()
-    count = 0
-    for square in itertools.chain(first, checked):
-        for tensor, values in zip(tensors, session.run(tensors, {"image": square[None]}), strict=True):
-            if not np.isfinite(values).all():
-                what = f"activation {tensor} is not finite on calibration image {count}"
-                raise CalibrationError(what, "the FP32 graph already fails there", "train and export the network again")
-            histograms[tensor].add(values)
-        digest.update(np.ascontiguousarray(square).tobytes())
-        count += 1
-        advance()
+    digest, count = hashlib.sha256(), 0
+
+    def hashed() -> Iterator[NDArray[np.uint8]]:
+        nonlocal count
+        for square in itertools.chain(first, checked):
+            digest.update(np.ascontiguousarray(square).tobytes())
+            count += 1
+            yield square
+
+    histograms = observe(proto, tensors, hashed(), advance=advance)
     if count < FEWEST_IMAGES:
         why = f"at least {FEWEST_IMAGES} are needed, and {ADVISED_IMAGES} or more are advised"
         raise CalibrationError(f"{count} calibration images", why, "give more photographs: --count, --labels")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from calibration.histograms import BINS, LEVELS, PERCENTILE, Histogram, amax_from_histogram
+from calibration.histograms import BINS, COUNTED, LEVELS, PERCENTILE, Histogram, amax_from_histogram
 from sall_edge.spec import RangeMethod
 
 
@@ -29,6 +29,40 @@ def test_a_histogram_that_grew_equals_one_that_was_wide_from_the_start() -> None
 def test_the_limit_is_the_power_of_two_above_the_largest_value() -> None:
     assert _histogram(np.array([0.3, -3.9])).limit == 4
     assert _histogram(np.array([0.3, -4.0])).limit == 8
+
+
+@pytest.mark.parametrize("scales", [(1, 1), (1, 1e5), (1e5, 1), (0, 1), (1, 0), (0, 0)])
+def test_histograms_of_two_halves_merge_into_that_of_the_whole(scales: tuple[float, float]) -> None:
+    rng = np.random.default_rng(0)
+    halves = [rng.normal(0, 1, 1000) * scale for scale in scales]
+    whole, merged = _histogram(*halves), _histogram(halves[0])
+    merged.merge(_histogram(halves[1]))
+    assert (merged.limit, merged.low, merged.high) == (whole.limit, whole.low, whole.high)
+    assert np.array_equal(merged.counts, whole.counts)
+
+
+def test_of_a_large_map_every_row_gets_its_turn() -> None:
+    rows = np.repeat(np.arange(1, 1025, dtype=np.float32)[:, None], 64, axis=1)
+    histogram, turns = Histogram(), rows.size // COUNTED
+    for turn in range(turns):
+        histogram.add(rows, turn=turn)
+        assert histogram.counts.sum() == (turn + 1) * rows.size / turns
+    assert np.array_equal(histogram.counts[1:1025], np.full(1024, 64))
+
+
+def test_the_extremes_are_those_of_all_values() -> None:
+    rows = np.ones((4096, 64), np.float32)
+    rows[3, 7], rows[9, 9] = 50.0, -60.0
+    histogram = Histogram()
+    histogram.add(rows)
+    assert (histogram.low, histogram.high) == (-60, 50)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_shows_and_is_not_counted(bad: float) -> None:
+    histogram = _histogram(np.array([1.0, 2.0]), np.array([3.0, bad, 4.0]), np.array([5.0]))
+    assert not np.isfinite(histogram.largest)
+    assert histogram.counts.sum() == 2
 
 
 def test_zeros_are_not_counted() -> None:
