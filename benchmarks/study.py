@@ -3,7 +3,7 @@
     python benchmarks/study.py [--rounds 3] [--steps 6] [--json FILE]
 
 - given back: one process on all cores; glibc returns large blocks to the kernel, as it does unless it is told.
-- kept:       the same after `trainer.allocation.keep_freed_memory`.
+- kept:       the same after `sall_edge.allocation.keep_freed_memory`.
 - side by side: two such processes, each on half of the cores (`sall-edge study --at-once 2`); their rates add up.
 
 Each arm trains EfficientNet-Lite0 at 224 px with three frozen groups on random tensors, batches of 32, and grades.
@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from training import bare_step
 
+from sall_edge.allocation import keep_freed_memory
 from sall_edge.runtime.machine import describe
 from sall_edge.spec import tasks_from_toml
-from trainer.allocation import keep_freed_memory
 from trainer.network import SallNetwork
 from trainer.tasks import task_file
 

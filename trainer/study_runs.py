@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sall_edge.allocation import keep_freed_memory
 from sall_edge.artifacts import Checkpoint, open_checkpoint
 from sall_edge.errors import TrainingError
 from sall_edge.fundus.labels import LabelledPhotograph, in_split
 from sall_edge.spec import Head, Method, TaskSet
 from sall_edge.writing import file_being_written
-from trainer.allocation import keep_freed_memory
 from trainer.comparison import Answers
 from trainer.data import Squares, prepared_squares
 from trainer.distill import Teachers

@@ -55,7 +55,9 @@ def build(
     from engines.build import build_float, build_int8
     from engines.gate import load_limits
     from engines.targets import load_target
+    from sall_edge.allocation import keep_freed_memory
 
+    keep_freed_memory()
     device, allowed = load_target(target), load_limits(limits)
     is_auto = precision is PrecisionChoice.AUTO
     if is_auto or (source.is_dir() and precision is PrecisionChoice.INT8):

@@ -37,8 +37,10 @@ def calibrate(
     Beside it stand the ranges and the list of the photographs: NAME.ranges.json and NAME.calibration.csv.
     """
     from calibration.graphs import open_onnx_model
+    from sall_edge.allocation import keep_freed_memory
     from sall_edge.cli.progress import ProgressBar
 
+    keep_freed_memory()
     chosen = Calibration(labels=labels, split=split, count=count, method=method, seed=seed, place=output, ranges=ranges)
     with ProgressBar() as progress:
         qdq = quantized_model(open_onnx_model(model), chosen, output, progress)

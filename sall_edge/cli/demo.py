@@ -92,9 +92,9 @@ def _draw(folder: Path, count: int, seed: int) -> Path:
 
 
 def _train(labels: Path, run: Path, options: "TrainingOptions") -> "Checkpoint":
+    from sall_edge.allocation import keep_freed_memory
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import read_labels
-    from trainer.allocation import keep_freed_memory
     from trainer.tasks import task_file
     from trainer.train import train
 

@@ -52,7 +52,7 @@ def evaluate(
         prepared = prepare_shown(photographs, manifest.image, progress)
         progress.stage("grading", len(prepared.squares))
         if isinstance(artefact, Checkpoint):
-            from trainer.allocation import keep_freed_memory
+            from sall_edge.allocation import keep_freed_memory
             from trainer.evaluate import predict_checkpoint
 
             keep_freed_memory()

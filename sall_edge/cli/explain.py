@@ -39,8 +39,8 @@ def explain(
     """How good heat maps are: on lesions (phantoms), and whether the network needs what they show."""
     import numpy as np
 
+    from sall_edge.allocation import keep_freed_memory
     from sall_edge.cli.progress import ProgressBar
-    from trainer.allocation import keep_freed_memory
     from trainer.explain import explain as explain_checkpoint
     from trainer.explain import phantom_examples
 

@@ -51,10 +51,10 @@ def study(
     """Trains every method with every seed and compares them on the test split; goes on where it was stopped."""
     import numpy as np
 
+    from sall_edge.allocation import keep_freed_memory
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import read_labels
     from sall_edge.writing import file_being_written
-    from trainer.allocation import keep_freed_memory
     from trainer.comparison import compared
     from trainer.options import TrainingOptions
     from trainer.study import Plan, run_study

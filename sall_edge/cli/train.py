@@ -44,9 +44,9 @@ def train(
 
     With --finetune-int8 the product is a network that stands in for CHECKPOINT where its INT8 engine fails the gate.
     """
+    from sall_edge.allocation import keep_freed_memory
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import read_labels
-    from trainer.allocation import keep_freed_memory
     from trainer.options import TrainingOptions
     from trainer.train import train as run_training
 

@@ -13,9 +13,9 @@ _NEVER = 2**31 - 1
 def keep_freed_memory() -> None:
     """Tells glibc to keep what this process frees; elsewhere it does nothing.
 
-    PyTorch asks for every map anew. glibc takes blocks of more than 32 MB from the kernel and gives them back at once,
-    so each pass pays for pages that the kernel clears (docs/adr/0006 has what that costs). The process keeps its peak
-    of memory until it ends. Source: mallopt(3).
+    Training and calibration ask for every map anew. glibc takes blocks of more than 32 MB from the kernel and gives
+    them back at once, so each pass pays for pages that the kernel clears (docs/adr/0006 has what that costs). The
+    process keeps its peak of memory until it ends. Source: mallopt(3).
     """
     if not sys.platform.startswith("linux"):
         return

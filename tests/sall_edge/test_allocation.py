@@ -3,12 +3,12 @@ import sys
 
 import pytest
 
-from trainer.allocation import keep_freed_memory
+from sall_edge.allocation import keep_freed_memory
 
 _FAULTS = """
 import resource, sys, torch
 if sys.argv[1] == "keep":
-    from trainer.allocation import keep_freed_memory
+    from sall_edge.allocation import keep_freed_memory
     keep_freed_memory()
 for _ in range(3): torch.ones(20_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
