@@ -24,12 +24,12 @@ from calibration.lint import check
 from calibration.placement import Placement, place
 from calibration.ranges import Ranges, check_ranges
 from calibration.recentre import recentred
-from calibration.refine import heads_centred, refined, refinement_count
+from calibration.refine import centring_steps, heads_centred, refined, refinement_count
 from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
 from sall_edge.errors import CalibrationError
 from sall_edge.spec import Precision
 
-__all__ = ["quantize", "refined_count", "with_qdq"]
+__all__ = ["quantize", "refining_steps", "with_qdq"]
 
 
 def quantize(
@@ -51,7 +51,7 @@ def quantize(
             on the first `refinement_count` of them, and the heads on all. Without, weights are rounded to nearest. A
             network that was trained through its rounding needs its heads corrected only (docs/adr/0008).
         keep_float: Names of layers that stay float; they are recorded in the manifest's provenance.
-        advance: Called after every INT8 layer that is refined, `refined_count` times.
+        advance: Called `refining_steps` times while squares refine.
 
     Raises:
         CalibrationError: The ranges belong to another graph, `keep_float` names no layer, or the result does not lint.
@@ -67,7 +67,7 @@ def quantize(
             used = squares[: refinement_count(model.manifest.image.side_px)]
             refined_on = len(used)
             proto = refined(exact, proto, used, advance=advance)
-        proto = heads_centred(exact, proto, squares)
+        proto = heads_centred(exact, proto, squares, advance=advance)
     check(proto, keep_float=kept)
     made = {"refined_on": refined_on, "keep_float": kept}
     write_graph(proto, _manifest(model, ranges, made), path)
@@ -92,10 +92,11 @@ def _manifest(model: OnnxModel, ranges: Ranges, made: dict[str, Any]) -> GraphMa
     )
 
 
-def refined_count(model: OnnxModel, *, keep_float: Iterable[str] = ()) -> int:
-    """How many layers of a graph `quantize` refines."""
+def refining_steps(model: OnnxModel, squares: int, *, keep_float: Iterable[str] = ()) -> int:
+    """How often `quantize` says that it went on, with so many squares: after every layer, and as it centres heads."""
     proto = load_proto(model)
-    return 0 if is_on_grid(proto) else len(place(proto.graph, keep_float=keep_float).layers)
+    layers = 0 if is_on_grid(proto) else len(place(proto.graph, keep_float=keep_float).layers)
+    return layers + centring_steps(squares)
 
 
 def with_qdq(proto: onnx.ModelProto, amax: dict[str, float], *, keep_float: Iterable[str] = ()) -> onnx.ModelProto:

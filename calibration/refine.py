@@ -20,7 +20,7 @@ from calibration.rounding import rounded_weights
 from calibration.sessions import open_inner_session
 from sall_edge.fundus.prepare import OUTSIDE_LEVEL
 
-__all__ = ["heads_centred", "refined", "refinement_count"]
+__all__ = ["centring_steps", "heads_centred", "refined", "refinement_count"]
 
 Array = NDArray[np.generic]
 
@@ -65,7 +65,18 @@ def refined(
     return result
 
 
-def heads_centred(proto: onnx.ModelProto, quantized: onnx.ModelProto, squares: NDArray[np.uint8]) -> onnx.ModelProto:
+def centring_steps(squares: int) -> int:
+    """How often `heads_centred` says that it went on, with so many squares."""
+    return 2 * -(-squares // _AT_ONCE)
+
+
+def heads_centred(
+    proto: onnx.ModelProto,
+    quantized: onnx.ModelProto,
+    squares: NDArray[np.uint8],
+    *,
+    advance: Callable[[], None] = lambda: None,
+) -> onnx.ModelProto:
     """A copy of the Q/DQ graph whose mean logits are those of the FP32 graph.
 
     The walk holds few pictures, and a mean over few is itself off; heads can be corrected on any number of them.
@@ -74,6 +85,7 @@ def heads_centred(proto: onnx.ModelProto, quantized: onnx.ModelProto, squares: N
         proto: The FP32 graph.
         quantized: Its `refined` Q/DQ graph; the bias of every float `Gemm` may change.
         squares: (N, side, side, 3) uint8 calibration squares, any number.
+        advance: Called `centring_steps` times.
     """
     result = onnx.ModelProto()
     result.CopyFrom(quantized)
@@ -83,20 +95,23 @@ def heads_centred(proto: onnx.ModelProto, quantized: onnx.ModelProto, squares: N
     heads = {output: bias for output, bias in heads.items() if bias in biases}
     if not heads:
         return result
-    exact, rounded = (_means(graph, list(heads), squares) for graph in (proto, result))
+    exact, rounded = (_means(graph, list(heads), squares, advance) for graph in (proto, result))
     for name, wanted, found in zip(heads.values(), exact, rounded, strict=True):
         bias = numpy_helper.to_array(biases[name]) + (wanted - found)
         biases[name].CopyFrom(numpy_helper.from_array(bias.astype(np.float32), name))
     return result
 
 
-def _means(proto: onnx.ModelProto, names: list[str], squares: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+def _means(
+    proto: onnx.ModelProto, names: list[str], squares: NDArray[np.uint8], advance: Callable[[], None]
+) -> list[NDArray[np.float64]]:
     """The mean over squares of tensors (N, K) of a graph."""
     session = open_inner_session(proto, names)
     sums = [np.zeros(1) for _ in names]
     for start in range(0, len(squares), _AT_ONCE):
         found = session.run(names, {"image": squares[start : start + _AT_ONCE]})
         sums = [total + values.sum(axis=0, dtype=np.float64) for total, values in zip(sums, found, strict=True)]
+        advance()
     return [total / len(squares) for total in sums]
 
 

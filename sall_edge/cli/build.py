@@ -100,14 +100,14 @@ def _climbed(
     progress: ProgressBar,
 ) -> "Engine":
     """The fastest engine that passes; every rung is told on stderr."""
-    from calibration.quantize import quantize, refined_count
+    from calibration.quantize import quantize, refining_steps
     from calibration.sensitivity import measure_sensitivity, step_count
     from engines.ladder import Recipe, climb
 
     prepared, ranges = measured_ranges(graph, chosen, folder / "ranges.json", progress)
 
     def quantized(kept: "Sequence[str]") -> "QdqModel":
-        progress.stage("refining layers", refined_count(graph, keep_float=kept))
+        progress.stage("refining", refining_steps(graph, len(prepared.squares), keep_float=kept))
         path = folder / f"qdq-{len(kept)}.onnx"
         return quantize(graph, ranges, path, squares=prepared.squares, keep_float=kept, advance=progress.advance)
 

@@ -76,10 +76,10 @@ def quantized_model(model: "OnnxModel", chosen: Calibration, output: Path, progr
     Raises:
         CalibrationError: A photograph is also among the judges, or see `calibration`.
     """
-    from calibration.quantize import quantize, refined_count
+    from calibration.quantize import quantize, refining_steps
 
     prepared, ranges = measured_ranges(model, chosen, output.with_suffix(".ranges.json"), progress)
-    progress.stage("refining layers", refined_count(model))
+    progress.stage("refining", refining_steps(model, len(prepared.squares)))
     return quantize(model, ranges, output, squares=prepared.squares, advance=progress.advance)
 
 

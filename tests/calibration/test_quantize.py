@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from calibration.graphs import load_proto, open_onnx_model, write_graph
-from calibration.quantize import quantize, refined_count, with_qdq
+from calibration.quantize import quantize, refining_steps, with_qdq
 from calibration.ranges import measure_ranges
 from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
 from sall_edge.errors import CalibrationError
@@ -127,8 +127,11 @@ def test_a_network_that_was_trained_through_its_rounding_is_neither_equalised_no
     shown = squares(16)
     ranges = measure_ranges(model_on_grid, shown)
     assert ranges.channels == {}
-    assert refined_count(model_on_grid) == 0
-    refined = quantize(model_on_grid, ranges, tmp_path / "refined.onnx", squares=np.stack(shown))
+    steps: list[int] = []
+    refined = quantize(
+        model_on_grid, ranges, tmp_path / "refined.onnx", squares=np.stack(shown), advance=lambda: steps.append(1)
+    )
+    assert len(steps) == refining_steps(model_on_grid, 16) == 2
     assert refined.manifest.provenance["refined_on"] == 0
     plain = quantize(model_on_grid, ranges, tmp_path / "plain.onnx")
     weights = [{i.name: i.raw_data for i in load_proto(one).graph.initializer} for one in (refined, plain)]
