@@ -14,7 +14,7 @@ from sall_edge.spec import RangeMethod
 __all__ = ["BINS", "COUNTED", "LEVELS", "Histogram", "amax_from_histogram"]
 
 BINS = 2048
-COUNTED = 2**14
+COUNTED = 2**12
 """Values of an array that are counted; a network has maps of a million, and neighbours say nearly the same."""
 
 LEVELS = 127
@@ -54,7 +54,7 @@ class Histogram:
             values: Where one is not finite, `largest` is not either, and nothing is counted.
             turn: Of an array with more values every so many rows are counted, from the row of this number on.
         """
-        self._reach(float(np.minimum(self.low, values.min())), float(np.maximum(self.high, values.max())))
+        self._reach(float(values.min()), float(values.max()))
         if self.largest == 0 or not np.isfinite(self.largest):
             return
         rows = values.reshape(-1, values.shape[-1])
@@ -67,12 +67,12 @@ class Histogram:
 
     def merge(self, other: "Histogram") -> None:
         """Adds what another histogram has seen."""
-        self._reach(min(self.low, other.low), max(self.high, other.high))
+        self._reach(other.low, other.high)
         self.counts += other._up_to(self.limit)
 
     def _reach(self, low: float, high: float) -> None:
         """Widens the extremes, and the limit to hold them."""
-        self.low, self.high = low, high
+        self.low, self.high = float(np.minimum(self.low, low)), float(np.maximum(self.high, high))  # nan stays nan
         if not 0 < self.largest < np.inf:
             return
         if self.limit <= self.largest:

@@ -1,18 +1,21 @@
 """What INT8 makes of every layer, for a trainer that wants to see it before the engine is built."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from calibration.equalise import equalised
-from calibration.graphs import load_proto
+from calibration.graphs import load_proto, open_onnx_model, write_graph
 from calibration.histograms import LEVELS
 from calibration.placement import Topology, place, topology
 from calibration.ranges import measure_ranges
 from calibration.recentre import recentred
+from calibration.spread import spread
 from sall_edge.artifacts import OnnxModel
 
 __all__ = ["Int8Layer", "int8_layers"]
@@ -51,8 +54,10 @@ def int8_layers(
     Raises:
         CalibrationError: See `measure_ranges`.
     """
-    ranges = measure_ranges(model, squares, advance=advance)
-    proto = load_proto(model)
+    with tempfile.TemporaryDirectory(prefix="sall-edge-") as folder:
+        proto = spread(load_proto(model), squares)
+        write_graph(proto, model.manifest, path := Path(folder) / "spread.onnx")
+        ranges = measure_ranges(open_onnx_model(path), squares, advance=advance)
     even = topology(equalised(proto, ranges.channels).graph)
     centred = equalised(recentred(proto), ranges.channels)
     connections = topology(centred.graph)

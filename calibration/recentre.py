@@ -7,6 +7,9 @@ after take it back in theirs. Only zero padding would no longer be zero; there t
 which costs a copy and is done for the first map alone.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -15,27 +18,52 @@ from onnx import numpy_helper
 from calibration.constants import drop_unread, give_own_constant
 from calibration.placement import Topology, topology
 
-__all__ = ["recentred"]
+__all__ = ["BoundedMap", "first_bounded_map", "recentred"]
+
+
+class BoundedMap(NamedTuple):
+    """A ReLU6 map between layers that take a shift in their biases.
+
+    Attributes:
+        maker: The convolution before it.
+        clip: What bounds it.
+        readers: The convolutions that read it.
+        bounds: The lowest value, 0, and the highest.
+    """
+
+    maker: onnx.NodeProto
+    clip: onnx.NodeProto
+    readers: list[onnx.NodeProto]
+    bounds: tuple[float, float]
 
 
 def recentred(proto: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of an FP32 graph that computes the same from maps around zero, wherever a ReLU6 stands between layers."""
     result = onnx.ModelProto()
     result.CopyFrom(proto)
-    graph = result.graph
-    connections = topology(graph)
+    connections = topology(result.graph)
+    for found in list(_bounded_maps(result.graph, connections)):
+        _move(result.graph, connections, found)
+    drop_unread(result.graph)
+    return result
+
+
+def first_bounded_map(graph: onnx.GraphProto, connections: Topology) -> BoundedMap | None:
+    """The map of the first convolution, if it can be moved."""
+    maps = (found for found in _bounded_maps(graph, connections) if _is_first(found.maker, connections))
+    return next(maps, None)
+
+
+def _bounded_maps(graph: onnx.GraphProto, connections: Topology) -> Iterator[BoundedMap]:
     outputs = {output.name for output in graph.output}
-    for node in list(graph.node):
+    for node in graph.node:
         if node.op_type != "Clip" or node.output[0] in outputs:
             continue
         maker = connections.producer.get(node.input[0])
         readers = connections.consumers[node.output[0]]
         bounds = _bounds(node, connections)
-        if maker is None or bounds is None or not _takes_shift(maker, node, readers, connections):
-            continue
-        _move(graph, connections, maker, node, readers, bounds)
-    drop_unread(graph)
-    return result
+        if maker is not None and bounds is not None and _takes_shift(maker, node, readers, connections):
+            yield BoundedMap(maker, node, readers, bounds)
 
 
 def _bounds(clip: onnx.NodeProto, connections: Topology) -> tuple[float, float] | None:
@@ -69,14 +97,8 @@ def _is_first(layer: onnx.NodeProto, connections: Topology) -> bool:
     return node is None
 
 
-def _move(
-    graph: onnx.GraphProto,
-    connections: Topology,
-    maker: onnx.NodeProto,
-    clip: onnx.NodeProto,
-    readers: list[onnx.NodeProto],
-    bounds: tuple[float, float],
-) -> None:
+def _move(graph: onnx.GraphProto, connections: Topology, found: BoundedMap) -> None:
+    maker, clip, readers, bounds = found
     middle = (bounds[0] + bounds[1]) / 2
     _shift_bias(graph, connections, maker, np.float32(-middle))
     for index, bound in enumerate(bounds, start=1):

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from calibration.graphs import load_proto
+from calibration.graphs import load_proto, open_onnx_model, write_graph
 from calibration.grid import is_on_grid
 from calibration.layers import Int8Layer, int8_layers
 from calibration.quantize import with_qdq
 from calibration.ranges import measure_ranges
 from calibration.recentre import recentred
 from calibration.sessions import open_inner_session
+from calibration.spread import spread
 from engines.export import export
 from sall_edge.artifacts import Checkpoint, OnnxModel
 from sall_edge.errors import TrainingError
@@ -98,9 +99,11 @@ def test_what_is_left_has_weights_on_the_grid_and_the_view_rounds_what_its_qdq_g
     assert np.allclose(_features(network, squares), exact, atol=1e-4 * np.abs(exact).max())
     left = _saved(network, tmp_path / "checkpoint")
     model = export(left, tmp_path / "model.onnx")
-    proto = recentred(load_proto(model))
-    assert is_on_grid(proto)
-    ranges = measure_ranges(model, list(squares.numpy()))
+    assert is_on_grid(load_proto(model))
+    again = spread(load_proto(model), list(squares.numpy()))  # as the next view does it
+    write_graph(again, model.manifest, tmp_path / "spread.onnx")
+    proto = recentred(again)
+    ranges = measure_ranges(open_onnx_model(tmp_path / "spread.onnx"), list(squares.numpy()))
     assert ranges.channels == {}
     tensor, block = BLOCKS[network.backbone_name]
     graphs = (with_qdq(proto, ranges.amax), proto)
