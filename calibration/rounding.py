@@ -17,6 +17,10 @@ DAMPING = 0.001
 """Added to the moments' diagonal, as a share of its mean: directions that no calibration photograph showed stay put."""
 
 
+_AT_ONCE = 64
+"""Columns after which those further right make up for all errors at once: one product instead of 64 passes."""
+
+
 def rounded_weights(
     weight: NDArray[np.floating], scale: NDArray[np.float32], moments: NDArray[np.float64]
 ) -> NDArray[np.int8]:
@@ -35,11 +39,16 @@ def rounded_weights(
     step = scale.astype(np.float64)
     rounded = np.zeros(left.shape, np.int8)
     upper = _upper_factor_of_inverse(moments)
-    for column in range(columns):
-        levels = np.clip(np.rint(left[:, :, column] / step), -LEVELS, LEVELS)
-        rounded[:, :, column] = levels
-        error = (left[:, :, column] - levels * step) / upper[:, column, column, None]
-        left[:, :, column + 1 :] -= error[:, :, None] * upper[:, None, column, column + 1 :]
+    for start in range(0, columns, _AT_ONCE):
+        end = min(start + _AT_ONCE, columns)
+        errors = np.empty((*left.shape[:2], end - start))
+        for column in range(start, end):
+            levels = np.clip(np.rint(left[:, :, column] / step), -LEVELS, LEVELS)
+            rounded[:, :, column] = levels
+            error = (left[:, :, column] - levels * step) / upper[:, column, column, None]
+            errors[:, :, column - start] = error
+            left[:, :, column + 1 : end] -= error[:, :, None] * upper[:, None, column, column + 1 : end]
+        left[:, :, end:] -= errors @ upper[:, start:end, end:]
     return rounded
 
 
