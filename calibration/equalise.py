@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
-from calibration.constants import drop_unread, give_own_constant
+from calibration.constants import drop_unread, give_own_weights, weights_of
 from calibration.placement import Topology, place, topology
 from calibration.sessions import open_inner_session
 from sall_edge.spec import Spec
@@ -164,15 +163,15 @@ def _equalise(
     for name in stream:
         maker = connections.producer[name]
         if maker.op_type == "Conv":
-            weight, bias = _constants_of(maker, connections)
+            weight, bias = weights_of(maker, connections)
             rows = stretch.reshape(-1, *[1] * (weight.ndim - 1))
-            _replace(graph, connections, maker, weight * rows, (bias - centres[name]) * stretch)
+            give_own_weights(graph, connections, maker, "equalised", weight * rows, (bias - centres[name]) * stretch)
         for reader in connections.consumers[name]:
             if reader.op_type == "Conv":
-                weight, bias = _constants_of(reader, connections)
+                weight, bias = weights_of(reader, connections)
                 shift = weight.reshape(*weight.shape[:2], -1).sum(axis=2) @ centres[name]
                 columns = stretch.reshape(1, -1, *[1] * (weight.ndim - 2))
-                _replace(graph, connections, reader, weight / columns, bias + shift)
+                give_own_weights(graph, connections, reader, "equalised", weight / columns, bias + shift)
 
 
 def _centres(stream: list[str], connections: Topology, wanted: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -198,15 +197,3 @@ def _centres(stream: list[str], connections: Topology, wanted: Mapping[str, Floa
     for name in stream:
         centres.setdefault(name, zero)
     return centres
-
-
-def _constants_of(layer: onnx.NodeProto, connections: Topology) -> tuple[Floats, Floats]:
-    weight, bias = (numpy_helper.to_array(connections.constants[name]).astype(np.float64) for name in layer.input[1:3])
-    return weight, bias
-
-
-def _replace(
-    graph: onnx.GraphProto, connections: Topology, layer: onnx.NodeProto, weight: Floats, bias: Floats
-) -> None:
-    give_own_constant(graph, connections, layer, 1, f"{layer.name}.equalised_weight", weight)
-    give_own_constant(graph, connections, layer, 2, f"{layer.name}.equalised_bias", bias)

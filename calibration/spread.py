@@ -13,9 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
-from calibration.constants import drop_unread, give_own_constant
+from calibration.constants import drop_unread, give_own_weights, weights_of
 from calibration.placement import Topology, topology
 from calibration.recentre import first_bounded_map
 from calibration.sessions import open_inner_session
@@ -45,16 +44,18 @@ def spread(proto: onnx.ModelProto, squares: Sequence[NDArray[np.uint8]]) -> onnx
         return result
     bottom, top = _ranges(*_extremes(proto, found.clip.output[0], squares), found.bounds[1])
     stretch = found.bounds[1] / (top - bottom)
-    weight, bias = _constants_of(found.maker, connections)
-    _replace(result.graph, connections, found.maker, weight * _rows(stretch, weight), (bias - bottom) * stretch)
+    weight, bias = weights_of(found.maker, connections)
+    give_own_weights(
+        result.graph, connections, found.maker, "spread", weight * _rows(stretch, weight), (bias - bottom) * stretch
+    )
     for reader in found.readers:
-        weight, bias = _constants_of(reader, connections)
+        weight, bias = weights_of(reader, connections)
         by_channel = weight.reshape(*weight.shape[:2], -1).sum(axis=2)
         if _group(reader) == 1:
             shift, columns = by_channel @ bottom, stretch.reshape(1, -1, *[1] * (weight.ndim - 2))
         else:
             shift, columns = by_channel[:, 0] * bottom, _rows(stretch, weight)
-        _replace(result.graph, connections, reader, weight / columns, bias + shift)
+        give_own_weights(result.graph, connections, reader, "spread", weight / columns, bias + shift)
     drop_unread(result.graph)
     return result
 
@@ -88,15 +89,3 @@ def _group(layer: onnx.NodeProto) -> int:
 
 def _rows(values: Floats, weight: Floats) -> Floats:
     return values.reshape(-1, *[1] * (weight.ndim - 1))
-
-
-def _constants_of(layer: onnx.NodeProto, connections: Topology) -> tuple[Floats, Floats]:
-    weight, bias = (numpy_helper.to_array(connections.constants[name]).astype(np.float64) for name in layer.input[1:3])
-    return weight, bias
-
-
-def _replace(
-    graph: onnx.GraphProto, connections: Topology, layer: onnx.NodeProto, weight: Floats, bias: Floats
-) -> None:
-    give_own_constant(graph, connections, layer, 1, f"{layer.name}.spread_weight", weight)
-    give_own_constant(graph, connections, layer, 2, f"{layer.name}.spread_bias", bias)
