@@ -7,7 +7,9 @@ from onnx import numpy_helper
 
 from calibration.placement import Topology
 
-__all__ = ["drop_unread", "give_own_constant", "give_own_weights", "weights_of"]
+__all__ = ["drop_unread", "give_own_constant", "move_input", "move_output"]
+
+Floats = NDArray[np.floating]
 
 
 def give_own_constant(
@@ -26,21 +28,49 @@ def give_own_constant(
     connections.constants[name].CopyFrom(numpy_helper.from_array(value.astype(np.float32), name))
 
 
-def weights_of(layer: onnx.NodeProto, connections: Topology) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weight and bias of a layer that has both as constants."""
-    weight, bias = (numpy_helper.to_array(connections.constants[name]).astype(np.float64) for name in layer.input[1:3])
-    return weight, bias
-
-
-def give_own_weights(
+def move_output(
     graph: onnx.GraphProto,
     connections: Topology,
     layer: onnx.NodeProto,
     adjective: str,
-    weight: NDArray[np.floating],
-    bias: NDArray[np.floating],
+    centre: Floats,
+    stretch: Floats,
 ) -> None:
-    """Makes weight and bias the layer's own, see `give_own_constant`; the adjective names them."""
+    """Makes every channel of what a convolution writes (itself - its centre) * stretch, in weights of its own."""
+    weight, bias = _weights_of(layer, connections)
+    _give_own_weights(graph, connections, layer, adjective, weight * _rows(stretch, weight), (bias - centre) * stretch)
+
+
+def move_input(
+    graph: onnx.GraphProto,
+    connections: Topology,
+    layer: onnx.NodeProto,
+    adjective: str,
+    centre: Floats,
+    stretch: Floats,
+) -> None:
+    """Takes back in a convolution that reads a map, dense or one filter a channel, what `move_output` did to it."""
+    weight, bias = _weights_of(layer, connections)
+    by_channel = weight.reshape(*weight.shape[:2], -1).sum(axis=2)
+    if weight.shape[1] == len(stretch):
+        shift, divisor = by_channel @ centre, stretch.reshape(1, -1, *[1] * (weight.ndim - 2))
+    else:
+        shift, divisor = by_channel[:, 0] * centre, _rows(stretch, weight)
+    _give_own_weights(graph, connections, layer, adjective, weight / divisor, bias + shift)
+
+
+def _rows(values: Floats, weight: Floats) -> Floats:
+    return values.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def _weights_of(layer: onnx.NodeProto, connections: Topology) -> tuple[Floats, Floats]:
+    weight, bias = (numpy_helper.to_array(connections.constants[name]).astype(np.float64) for name in layer.input[1:3])
+    return weight, bias
+
+
+def _give_own_weights(
+    graph: onnx.GraphProto, connections: Topology, layer: onnx.NodeProto, adjective: str, weight: Floats, bias: Floats
+) -> None:
     give_own_constant(graph, connections, layer, 1, f"{layer.name}.{adjective}_weight", weight)
     give_own_constant(graph, connections, layer, 2, f"{layer.name}.{adjective}_bias", bias)
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from calibration.constants import drop_unread, give_own_weights, weights_of
+from calibration.constants import drop_unread, move_input, move_output
 from calibration.placement import Topology, place, topology
 from calibration.sessions import open_inner_session
 from sall_edge.spec import Spec
@@ -163,15 +163,10 @@ def _equalise(
     for name in stream:
         maker = connections.producer[name]
         if maker.op_type == "Conv":
-            weight, bias = weights_of(maker, connections)
-            rows = stretch.reshape(-1, *[1] * (weight.ndim - 1))
-            give_own_weights(graph, connections, maker, "equalised", weight * rows, (bias - centres[name]) * stretch)
+            move_output(graph, connections, maker, "equalised", centres[name], stretch)
         for reader in connections.consumers[name]:
             if reader.op_type == "Conv":
-                weight, bias = weights_of(reader, connections)
-                shift = weight.reshape(*weight.shape[:2], -1).sum(axis=2) @ centres[name]
-                columns = stretch.reshape(1, -1, *[1] * (weight.ndim - 2))
-                give_own_weights(graph, connections, reader, "equalised", weight / columns, bias + shift)
+                move_input(graph, connections, reader, "equalised", centres[name], stretch)
 
 
 def _centres(stream: list[str], connections: Topology, wanted: Mapping[str, Floats]) -> dict[str, Floats]:

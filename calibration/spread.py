@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from calibration.constants import drop_unread, give_own_weights, weights_of
+from calibration.constants import drop_unread, move_input, move_output
 from calibration.placement import Topology, topology
 from calibration.recentre import first_bounded_map
 from calibration.sessions import open_inner_session
@@ -44,18 +44,9 @@ def spread(proto: onnx.ModelProto, squares: Sequence[NDArray[np.uint8]]) -> onnx
         return result
     bottom, top = _ranges(*_extremes(proto, found.clip.output[0], squares), found.bounds[1])
     stretch = found.bounds[1] / (top - bottom)
-    weight, bias = weights_of(found.maker, connections)
-    give_own_weights(
-        result.graph, connections, found.maker, "spread", weight * _rows(stretch, weight), (bias - bottom) * stretch
-    )
+    move_output(result.graph, connections, found.maker, "spread", bottom, stretch)
     for reader in found.readers:
-        weight, bias = weights_of(reader, connections)
-        by_channel = weight.reshape(*weight.shape[:2], -1).sum(axis=2)
-        if _group(reader) == 1:
-            shift, columns = by_channel @ bottom, stretch.reshape(1, -1, *[1] * (weight.ndim - 2))
-        else:
-            shift, columns = by_channel[:, 0] * bottom, _rows(stretch, weight)
-        give_own_weights(result.graph, connections, reader, "spread", weight / columns, bias + shift)
+        move_input(result.graph, connections, reader, "spread", bottom, stretch)
     drop_unread(result.graph)
     return result
 
@@ -80,12 +71,5 @@ def _ranges(lowest: Floats, highest: Floats, bound: float) -> tuple[Floats, Floa
 def _is_simple(reader: onnx.NodeProto, connections: Topology) -> bool:
     """Dense, or one filter for every channel."""
     channels, per_group = connections.constants[reader.input[1]].dims[:2]
-    return _group(reader) == 1 or (per_group == 1 and _group(reader) == channels)
-
-
-def _group(layer: onnx.NodeProto) -> int:
-    return next((int(attribute.i) for attribute in layer.attribute if attribute.name == "group"), 1)
-
-
-def _rows(values: Floats, weight: Floats) -> Floats:
-    return values.reshape(-1, *[1] * (weight.ndim - 1))
+    group = next((attribute.i for attribute in reader.attribute if attribute.name == "group"), 1)
+    return bool(group == 1 or (per_group == 1 and group == channels))
