@@ -1,15 +1,16 @@
 # What a user types is what CI runs.
 #   make demo    installs, runs the whole chain on synthetic photographs, ends with demo-report/index.html
-#   make test    installs, runs every test
+#   make test    installs, runs every test; NVIDIA's bindings and PyCUDA among them, over stand-ins for its hardware
 #   make check   ruff, ruff format, mypy --strict, import-linter
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+STAND_INS := $(VENV)/stand-ins/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup stand-ins demo test check bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -25,7 +26,13 @@ $(STAMP): pyproject.toml
 demo: setup
 	$(BIN)/sall-edge demo --output demo-report
 
-test: setup
+stand-ins: $(STAND_INS)
+
+$(STAND_INS): $(STAMP) $(wildcard tests/stand_ins/*.c) tests/stand_ins/install.py
+	$(BIN)/python tests/stand_ins/install.py $(@D)
+	touch $@
+
+test: setup stand-ins
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup

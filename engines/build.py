@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.compiled import Compiled
+from engines.compiled import QUIET, Compiled, CompilerOptions
 from engines.gate import Gate, GateReport, run_gate
 from sall_edge.artifacts import (
     MANIFEST_NAME,
@@ -52,6 +52,7 @@ def build_float(
     *,
     precision: Precision = Precision.FP32,
     gate: Gate | None = None,
+    options: CompilerOptions = QUIET,
 ) -> Engine:
     """An FP32 or FP16 engine of the graph, in the folder `path`, which it replaces in one step.
 
@@ -66,10 +67,19 @@ def build_float(
     """
     if precision is Precision.INT8:
         raise ValueError("precision is int8, which takes a quantized graph: call build_int8")
-    return _bundle(_Plan(model=model, graph=model, precision=precision, target=target), path, gate)
+    plan = _Plan(model=model, graph=model, precision=precision, target=target, options=options)
+    return _bundle(plan, path, gate)
 
 
-def build_int8(model: OnnxModel, qdq: QdqModel, target: TargetSpec, path: Path, *, gate: Gate | None = None) -> Engine:
+def build_int8(
+    model: OnnxModel,
+    qdq: QdqModel,
+    target: TargetSpec,
+    path: Path,
+    *,
+    gate: Gate | None = None,
+    options: CompilerOptions = QUIET,
+) -> Engine:
     """An INT8 engine of the quantized graph, beside the FP32 graph that it is measured against.
 
     Raises:
@@ -80,7 +90,8 @@ def build_int8(model: OnnxModel, qdq: QdqModel, target: TargetSpec, path: Path, 
         parent = (qdq.manifest.parent_sha256 or "nothing")[:16]
         why = f"it was made from {parent}…, and {model.path} is {model.sha256[:16]}…"
         raise BuildError(f"{qdq.path} is not the quantized {model.path.name}", why, "calibrate this graph again")
-    return _bundle(_Plan(model=model, graph=qdq, precision=Precision.INT8, target=target), path, gate)
+    plan = _Plan(model=model, graph=qdq, precision=Precision.INT8, target=target, options=options)
+    return _bundle(plan, path, gate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +100,7 @@ class _Plan:
     graph: OnnxModel | QdqModel
     precision: Precision
     target: TargetSpec
+    options: CompilerOptions
 
     @property
     def image(self) -> ImageSpec:
@@ -116,6 +128,7 @@ def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
             "machine": describe(),
             "build_s": round(build_s, 3),
             "kernels": compiled.kernels.as_json(),
+            **({"dla": {"left_to_gpu": list(compiled.left_to_gpu)}} if plan.target.dla_core is not None else {}),
             "smoke": smoke if isinstance(smoke, dict) else f"compiled, not run: {smoke}",
             "gate": judged,
         }
@@ -212,8 +225,14 @@ def _compile(plan: _Plan, folder: Path) -> Compiled:
         case Backend.TENSORRT | Backend.TENSORRT_RTX:
             from engines import tensorrt
 
-            target, image, precision = plan.target, plan.image, plan.precision
-            return tensorrt.compile_graph(graph, folder, target=target, image=image, precision=precision)
+            return tensorrt.compile_graph(
+                graph,
+                folder,
+                target=plan.target,
+                image=plan.image,
+                precision=plan.precision,
+                options=plan.options,
+            )
 
 
 def _manifest(plan: _Plan, compiled: Compiled) -> EngineManifest:
