@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from sall_edge.runtime.check import Check
 from sall_edge.runtime.jetson import JETPACKS, Device
 
-__all__ = ["jetson_checks", "predicted_peak_mib"]
+__all__ = ["ON_THE_CPU", "jetson_checks", "predicted_peak_mib"]
 
 WEIGHTS_MIB = 100
 WEIGHT_COPIES = 3
 LIBRARIES_MIB = 1024
 
-_ON_THE_CPU = "build for its CPU: sall-edge build ... --target openvino-cpu"
+ON_THE_CPU = "build for its CPU: sall-edge build ... --target openvino-cpu"
+"""What runs on a board whose GPU is refused."""
 _NO_DLA_IN = ((10, 8), (11, 4))
 """From 10.8 up to 11.3: docs.nvidia.com, "Working with DLA" of TensorRT 11.4.1."""
 
@@ -60,7 +61,7 @@ def _jetpack(device: Device | None) -> Check:
     linux = f"Jetson Linux {'.'.join(map(str, device.l4t))}"
     if device.l4t < JETPACKS[0].l4t:
         refused = device.chip is not None and bool(device.chip.refusal)
-        fix = _ON_THE_CPU if refused else "flash or upgrade to JetPack 6.1 or later (docs/jetson.md)"
+        fix = ON_THE_CPU if refused else "flash or upgrade to JetPack 6.1 or later (docs/jetson.md)"
         detail = f"{linux} is older than JetPack 6.1, the first with TensorRT 10.3"
         return Check(name="JetPack", ok=False, detail=detail, fix=fix)
     pair = device.jetpack
@@ -87,7 +88,7 @@ def _int8(device: Device) -> Check:
         return Check(name=name, ok=True, detail="not known for this chip; the builder asks the GPU")
     detail = f"compute capability {device.chip.compute_capability}"
     if device.chip.refusal:
-        return Check(name=name, ok=False, detail=f"{detail}: {device.chip.refusal}", fix=_ON_THE_CPU)
+        return Check(name=name, ok=False, detail=f"{detail}: {device.chip.refusal}", fix=ON_THE_CPU)
     return Check(name=name, ok=True, detail=f"{detail}: computed in hardware")
 
 

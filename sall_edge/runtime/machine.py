@@ -15,7 +15,7 @@ from sall_edge.runtime.check import Check
 from sall_edge.runtime.cuda import compute_capability
 from sall_edge.runtime.cuda_tools import cuda_tools
 from sall_edge.runtime.jetson import Device, Sources, read_device
-from sall_edge.runtime.jetson_checks import jetson_checks
+from sall_edge.runtime.jetson_checks import ON_THE_CPU, jetson_checks
 
 __all__ = ["Check", "checks", "cpu_flags", "cpu_model", "describe", "is_int8_exact"]
 
@@ -217,8 +217,7 @@ def _targets(driver: Check, device: Device | None) -> Iterable[Check]:
     gpu = () if driver.ok else ("a GPU with its driver",)
     yield _can("target rtx, run", ("tensorrt_rtx", "pycuda"), *gpu, fix="run it on a machine with an RTX card")
     if device and device.chip and device.chip.refusal:
-        fix = "build for its CPU: sall-edge build ... --target openvino-cpu"
-        yield Check(name="Jetson targets", ok=False, detail=f"refused: {device.chip.refusal}", fix=fix)
+        yield Check(name="Jetson targets", ok=False, detail=f"refused: {device.chip.refusal}", fix=ON_THE_CPU)
     else:
         yield _can("Jetson targets", ("tensorrt", "pycuda"), *gpu, fix="build and run on the Jetson itself")
 

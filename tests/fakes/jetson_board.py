@@ -1,7 +1,7 @@
 """The files that a Jetson tells about itself with, written into a folder, and an `nvpmodel` that answers from a script.
 
-They show: that what a board says is read and judged as it is meant. They cannot show: that a board says it so. The
-release lines and the device trees' `compatible` are those that owners of such boards have published.
+They show: that what a board says is read and judged as it is meant. They cannot show: that a board says it so. Release
+lines and device trees have the form in which owners of such boards have published them.
 """
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+import re
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,8 @@ from engines.targets import load_target, target_names
 from sall_edge.runtime import jetson
 from sall_edge.runtime.jetson import CHIPS, JETPACKS, MODULES, Device, Power, Sources, read_device
 from sall_edge.runtime.tensorrt import OLDEST
+
+PAGE = Path(__file__).parents[3] / "docs" / "jetson.md"
 
 
 def _read(folder: Path, board: Board) -> Device:
@@ -165,6 +169,23 @@ def test_every_release_in_the_table_has_a_tensorrt_that_this_project_takes() -> 
     for release in JETPACKS:
         assert tuple(map(int, release.tensorrt.split("."))) >= OLDEST
     assert [release.l4t for release in JETPACKS] == sorted(release.l4t for release in JETPACKS)
+
+
+def test_the_page_for_integrators_has_the_same_table() -> None:
+    rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(("| 6.", "| 7."))]
+    for release in JETPACKS:
+        linux = f"{release.l4t[0]}.{release.l4t[1]}" + (f".{release.l4t[2]}" if release.l4t[2] else "")
+        row = next(row for row in rows if release.name in re.split(r"[ ,|]+", row.split("|")[1]))
+        assert linux in re.split(r"[ ,]+", row.split("|")[2].strip())
+        assert row.endswith(f"{release.python} | {release.cuda} | {release.tensorrt} |")
+
+
+def test_the_commands_of_the_page_for_integrators_can_be_parsed() -> None:
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) > 10
+    for block in blocks:
+        done = subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_this_machine_can_be_asked() -> None:
