@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OLDEST", "TensorrtRunner", "library", "made", "open_runner", "shared_logger"]
 
+MadeT = TypeVar("MadeT")
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
@@ -81,7 +82,7 @@ def _imported(module: str, name: str, fix: str) -> Any:
         raise BackendMissing(f"{name} is not installed", str(cause), fix) from cause
 
 
-def made(trt: Any, factory: Callable[[Any], Any], log: Any) -> Any:
+def made(trt: Any, factory: Callable[[Any], MadeT], log: Any) -> MadeT:
     """A `Builder` or `Runtime`, with TensorRT's reason when it makes none.
 
     Raises:

@@ -127,9 +127,29 @@ def _stubs(folder: Path) -> None:
             command = (sys.executable, "-m", "pybind11_stubgen", "--ignore-all-errors", "-o", folder / version)
             _run(*command, "tensorrt_bindings.tensorrt", env=environment)
             stub = folder / version / "tensorrt_bindings" / "tensorrt.pyi"
-            place = folder / version / "tensorrt.pyi"
-            place.write_text(stub.read_text())
+            (folder / version / "tensorrt.pyi").write_text(_repaired(stub.read_text()))
+            shutil.rmtree(stub.parent)
     shutil.rmtree(folder / "tool")
+
+
+_REPAIRS = (
+    (r"\bin: ", "input_: "),  # a parameter that is called like a keyword
+    (r"power: Weights = None, channel_axis: ", "power: Weights = None, *, channel_axis: "),
+    (r"(->|:|\|) bool\b", r"\1 builtins.bool"),  # `tensorrt.bool` is a data type
+    (r"typing\.SupportsInt|typing_extensions\.SupportsInt", "int"),  # what arrives in our callbacks
+    (r": Dims\b(?=[,) ])", ": Dims | typing.Sequence[int]"),  # pybind11 converts tuples
+    (r"^class Dims:", "class Dims(typing.Sequence[int]):"),
+    (r"^class IHostMemory:", "class IHostMemory:\n    def __buffer__(self, flags: int) -> memoryview: ..."),
+    (r"\A", "import builtins\nimport typing\n"),
+    (r"\Z", "\n__version__: str\n"),
+)
+"""What pybind11's docstrings cannot say: pattern and replacement, for the whole stub."""
+
+
+def _repaired(stub: str) -> str:
+    for pattern, replacement in _REPAIRS:
+        stub = re.sub(pattern, replacement, stub, flags=re.MULTILINE)
+    return stub
 
 
 def _headers() -> Path:

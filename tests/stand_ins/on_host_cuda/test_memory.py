@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from fakes.host_engine import HostTensorrt
-from on_host_cuda_manifest import MANIFEST, SHAPES, SIDE_PX
+from fakes.small_engine import MANIFEST, SHAPES, SIDE_PX
 
 from sall_edge.errors import DeviceFailed
 from sall_edge.runtime.cuda import describe_gpu, open_gpu
