@@ -2,7 +2,7 @@
 
 Which TensorRT has it (NVIDIA's release notes): every 10.x up to 10.7, none after that until 11.4.1, which has it on AGX
 Orin under JetPack 7.2.2 and later. Up to 10.7 it computes INT8 by implicit quantization only, which strongly typed
-networks do not have: there FP16 is what it takes (docs/adr/0009). Not yet run on a device.
+networks do not have: there FP16 is what it takes (docs/adr/0011). Not yet run on a device.
 """
 
 from typing import TYPE_CHECKING, Any
