@@ -114,9 +114,13 @@ def cut_square(pixels: U8, field: FieldOfView, image: ImageSpec) -> U8:
 
     Returns:
         (side, side, 3) uint8, RGB, C-contiguous; black outside the field of view and outside the frame.
+
+    Raises:
+        ValueError: The field of view lies beside the frame.
     """
     side = image.side_px
-    cut = sampling_of_square(*pixels.shape[:2], field, image)
+    height, width = pixels.shape[:2]
+    cut = sampling_of_square(height, width, field, side)
     pixels = pixels[cut.top_px : cut.top_px + cut.height_px, cut.left_px : cut.left_px + cut.width_px]
     if cut.shrink > 1:  # whole blocks first: the bilinear warp below sees two pixels at most
         pixels = _block_means(pixels, cut.shrink)
@@ -140,13 +144,13 @@ def cut_mask(mask: npt.NDArray[np.bool_], field: FieldOfView, image: ImageSpec) 
     return np.asarray(cut_square(painted, field, image)[:, :, 0] >= LEAST_COVERED)
 
 
-def sampling_of_square(height_px: int, width_px: int, field: FieldOfView, image: ImageSpec) -> Sampling:
+def sampling_of_square(height_px: int, width_px: int, field: FieldOfView, side_px: int) -> Sampling:
     """Where the pixels of a square come from, whatever cuts it: `cut_square` or the kernel on a GPU.
 
     Args:
         height_px, width_px: Size of the frame.
         field: In pixels of the frame.
-        image: The side of the square.
+        side_px: The side of the square.
 
     Raises:
         ValueError: The field of view lies beside the frame.
@@ -159,9 +163,9 @@ def sampling_of_square(height_px: int, width_px: int, field: FieldOfView, image:
     cropped = FieldOfView(
         center_x_px=field.center_x_px - left, center_y_px=field.center_y_px - top, radius_px=field.radius_px
     )
-    shrink = max(1, int(2 * field.radius_px / image.side_px))
+    shrink = max(1, int(2 * field.radius_px / side_px))
     blocks = cropped.scaled(1 / shrink) if shrink > 1 else cropped
-    step = 2 * blocks.radius_px / image.side_px
+    step = 2 * blocks.radius_px / side_px
     return Sampling(
         left_px=left,
         top_px=top,

@@ -1,9 +1,9 @@
-// The square of a photograph, cut on the GPU: crop, means of blocks, bilinear sampling, colour order and disc in one pass.
+// The square of a photograph, cut on the GPU in one pass: crop, means of blocks, bilinear points, colour order, disc.
 //
-// One thread makes one pixel of the square, and gives the numbers of `sall_edge.fundus.prepare.cut_square`, which OpenCV
-// computes. So it rounds where OpenCV 5 rounds: block means to whole grey levels (INTER_AREA by a whole factor), points
-// in float32 with fused multiply-adds (warpAffine). No shared memory and no barriers: the tests run this very file on a
-// CPU. Every fusion is written out; compile with --fmad=false, or the compiler adds its own and the numbers move.
+// One thread makes one pixel of the square. It gives the numbers of `sall_edge.fundus.prepare.cut_square`, which OpenCV
+// computes, so it rounds where OpenCV 5 rounds: block means to whole grey levels (INTER_AREA by a whole factor), points
+// in float32 with fused multiply-adds (warpAffine). No shared memory and no barriers: the tests run this very file on
+// a CPU. Every fusion is written out; compile with --fmad=false, or the compiler adds its own and the numbers move.
 
 namespace {
 
@@ -41,7 +41,7 @@ __device__ Colour block_mean(const Photograph &photograph, const Blocks &blocks,
         const long long line = photograph.top + min(y, photograph.height - 1);
         const unsigned char *pixels = photograph.first + line * photograph.row_bytes;
         for (int x = left; x < left + blocks.size; ++x) {
-            const long long place = photograph.left + min(x, photograph.width - 1);
+            const int place = photograph.left + min(x, photograph.width - 1);
             const unsigned char *pixel = pixels + place * photograph.pixel_bytes;
             red += pixel[photograph.red];
             green += pixel[photograph.green];
@@ -82,7 +82,7 @@ extern "C" __global__ void cut_square(
     const Photograph photograph = {source, row_bytes, pixel_bytes, red, green, blue, left, top, width, height};
     const Blocks blocks = {block_size, block_columns, block_rows, block_share};
     const float across = fmaf(step, static_cast<float>(x), first_x);
-    const float down = fmaf(step, static_cast<float>(y), first_y);
+    const float down = step * static_cast<float>(y) + first_y;  // not fused in OpenCV either
     const float column = floorf(across), row = floorf(down);
     const float aside = across - column, below = down - row;
     const int i = static_cast<int>(column), j = static_cast<int>(row);

@@ -38,7 +38,8 @@ int main() {
         if (!read_into(source.data(), source.size())) return 2;
         launch({shape[0], shape[1], 1}, {shape[2], shape[3], shape[4]}, cut_square, source.data(), of.row_bytes,
                of.pixel_bytes, of.red, of.green, of.blue, of.left, of.top, of.width, of.height, of.block_size,
-               of.block_columns, of.block_rows, of.block_share, of.step, of.first_x, of.first_y, square.data(), of.side);
+               of.block_columns, of.block_rows, of.block_share, of.step, of.first_x, of.first_y, square.data(),
+               of.side);
         std::fwrite(square.data(), 1, square.size(), stdout);
     }
     return std::fflush(stdout);
