@@ -49,6 +49,7 @@ kernels: setup
 wheel: setup
 	@if command -v nvcc || command -v /usr/local/cuda/bin/nvcc; then $(MAKE) kernels; else \
 		echo 'no nvcc: this wheel holds no compiled kernels, NVRTC will compile them on the device'; fi
+	rm -rf build # setuptools would pack what an earlier source left there
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 bench: setup

@@ -10,7 +10,7 @@ from typing import Any
 
 from sall_edge.errors import BackendMissing
 
-__all__ = ["PACKAGE", "SOURCE", "architecture", "compile_with_nvrtc", "cubin_for", "cubin_name"]
+__all__ = ["PACKAGE", "SOURCE", "architecture", "compile_with_nvrtc", "cubin_compiled_ahead", "cubin_name"]
 
 PACKAGE = Path(__file__).parent
 SOURCE = PACKAGE / "prepare.cu"
@@ -36,18 +36,10 @@ def cubin_name(capability: str) -> str:
     return f"prepare-{digest[:16]}.{architecture(capability)}.cubin"
 
 
-def cubin_for(capability: str, *, folder: Path = PACKAGE) -> bytes:
-    """The kernel for a GPU, read from the package if it was compiled ahead, else compiled by NVRTC.
-
-    Args:
-        capability: Compute capability, such as "8.7".
-        folder: Where cubins lie.
-
-    Raises:
-        BackendMissing: It was not compiled ahead, and NVRTC cannot be had or fails.
-    """
-    ahead = folder / cubin_name(capability)
-    return ahead.read_bytes() if ahead.is_file() else compile_with_nvrtc(capability)
+def cubin_compiled_ahead(capability: str, *, folder: Path = PACKAGE) -> bytes | None:
+    """The kernel for a GPU as `python -m sall_edge.runtime.kernels` left it in `folder`; None when it did not."""
+    path = folder / cubin_name(capability)
+    return path.read_bytes() if path.is_file() else None
 
 
 def compile_with_nvrtc(capability: str) -> bytes:
@@ -81,4 +73,4 @@ def _cuda_core(capability: str) -> Any:
             return core
         reasons.append(f"{name} has no Program")
     what = f"the kernel that prepares photographs is not compiled for {architecture(capability)}"
-    raise BackendMissing(what, f"and NVRTC cannot compile it here: {'; '.join(reasons)}", _FIX)
+    raise BackendMissing(what, f"NVRTC cannot compile it here: {'; '.join(reasons)}", _FIX)

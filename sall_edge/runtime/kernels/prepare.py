@@ -11,7 +11,7 @@ from typing import Any
 from sall_edge.errors import BackendMissing
 from sall_edge.fundus.field import FieldOfView
 from sall_edge.fundus.prepare import sampling_of_square
-from sall_edge.runtime.kernels.cubin import PACKAGE, architecture, cubin_for
+from sall_edge.runtime.kernels.cubin import PACKAGE, architecture, compile_with_nvrtc, cubin_compiled_ahead
 
 __all__ = ["ChannelOrder", "PrepareKernel", "open_prepare_kernel"]
 
@@ -95,7 +95,9 @@ def _layout(order: ChannelOrder, plane_bytes: int) -> tuple[int, tuple[int, int,
 
 
 def open_prepare_kernel(driver: Any, capability: str, *, folder: Path = PACKAGE) -> PrepareKernel:
-    """The kernel on this GPU, from its cubin in the package or compiled by NVRTC.
+    """The kernel on this GPU, from its cubin in the package, else compiled by NVRTC: one source, the same numbers.
+
+    A driver may refuse a cubin of the package, because a newer CUDA toolkit made it; NVRTC is asked then as well.
 
     Args:
         driver: The module `pycuda.driver`; the GPU's context must be current.
@@ -103,12 +105,23 @@ def open_prepare_kernel(driver: Any, capability: str, *, folder: Path = PACKAGE)
         folder: Where cubins lie.
 
     Raises:
-        BackendMissing: There is neither a cubin for this GPU nor NVRTC, or the GPU's driver refuses the cubin.
+        BackendMissing: There is no cubin for this GPU that its driver takes, and NVRTC is missing or fails.
     """
-    cubin = cubin_for(capability, folder=folder)
+    what = f"the CUDA driver refuses the kernel that prepares photographs for {architecture(capability)}"
+    command = "python -m sall_edge.runtime.kernels"
+    fix = f"install cuda-core for this driver's CUDA version, or compile with that version's nvcc: {command}"
+    refusal = None
+    ahead = cubin_compiled_ahead(capability, folder=folder)
+    if ahead is not None:
+        try:
+            return PrepareKernel(driver, ahead)
+        except driver.Error as cause:
+            refusal = str(cause)
     try:
-        return PrepareKernel(driver, cubin)
+        return PrepareKernel(driver, compile_with_nvrtc(capability))
     except driver.Error as cause:
-        what = f"the CUDA driver refuses the kernel that prepares photographs for {architecture(capability)}"
-        fix = "compile it with the CUDA toolkit of this driver's version: python -m sall_edge.runtime.kernels"
         raise BackendMissing(what, str(cause), fix) from cause
+    except BackendMissing as missing:
+        if refusal is None:
+            raise
+        raise BackendMissing(what, f"{refusal}; {missing.why}", fix) from missing

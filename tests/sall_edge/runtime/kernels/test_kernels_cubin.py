@@ -9,7 +9,7 @@ import pytest
 from sall_edge.errors import BackendMissing
 from sall_edge.runtime.kernels import cubin
 from sall_edge.runtime.kernels.ahead import CAPABILITIES
-from sall_edge.runtime.kernels.cubin import architecture, compile_with_nvrtc, cubin_for, cubin_name
+from sall_edge.runtime.kernels.cubin import architecture, compile_with_nvrtc, cubin_compiled_ahead, cubin_name
 
 NO_NVRTC = "cuda-core is not installed (pip install cuda-core), or finds no NVRTC"
 
@@ -56,19 +56,18 @@ def test_an_architecture_is_named_after_the_compute_capability() -> None:
 
 def test_a_cubin_compiled_ahead_is_taken(tmp_path: Path) -> None:
     (tmp_path / cubin_name("8.7")).write_bytes(b"compiled ahead")
-    assert cubin_for("8.7", folder=tmp_path) == b"compiled ahead"
+    assert cubin_compiled_ahead("8.7", folder=tmp_path) == b"compiled ahead"
 
 
 def test_a_cubin_of_an_earlier_source_or_another_gpu_is_not_taken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    stand_in_for_cuda_core(monkeypatch, {"cuda.core": StandIn()})
     (tmp_path / cubin_name("8.6")).write_bytes(b"for another GPU")
     (tmp_path / cubin_name("8.7")).write_bytes(b"of an earlier source")
     changed = tmp_path / "prepare.cu"
     changed.write_text(cubin.SOURCE.read_text() + "\n// changed\n")
     monkeypatch.setattr(cubin, "SOURCE", changed)
-    assert cubin_for("8.7", folder=tmp_path) == b"cubin c++ sm_87 fma=False"
+    assert cubin_compiled_ahead("8.7", folder=tmp_path) is None
 
 
 def test_the_older_name_of_cuda_core_serves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,10 +76,10 @@ def test_the_older_name_of_cuda_core_serves(monkeypatch: pytest.MonkeyPatch) -> 
     assert compile_with_nvrtc("7.5") == b"cubin c++ sm_75 fma=False"
 
 
-def test_a_missing_cuda_core_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_cuda_core_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in_for_cuda_core(monkeypatch, {"cuda.core": ModuleType("cuda.core")})
     with pytest.raises(BackendMissing) as error:
-        cubin_for("8.7", folder=tmp_path)
+        compile_with_nvrtc("8.7")
     assert error.value.what == "the kernel that prepares photographs is not compiled for sm_87"
     assert "cuda.core has no Program; No module named 'cuda.core.experimental'" in error.value.why
     assert "python -m sall_edge.runtime.kernels" in error.value.fix

@@ -16,7 +16,7 @@ from sall_edge.fundus.field import FieldOfView
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.fundus.prepare import cut_square
 from sall_edge.runtime.cuda import compute_capability
-from sall_edge.runtime.kernels import ChannelOrder, PrepareKernel, open_prepare_kernel
+from sall_edge.runtime.kernels import ChannelOrder, PrepareKernel, open_prepare_kernel, prepare
 from sall_edge.runtime.kernels.cubin import cubin_name
 from sall_edge.spec import ImageSpec
 
@@ -172,13 +172,45 @@ def test_the_cubin_of_the_package_is_loaded(driver: Driver, tmp_path: Path) -> N
     assert_same(driver.memory[2], pixels, field)
 
 
-def test_a_driver_that_refuses_the_cubin_says_what_to_do(driver: Driver, tmp_path: Path) -> None:
-    (tmp_path / cubin_name("8.7")).write_bytes(b"for another driver")
+REFUSED = b"for another driver"
+"""What conftest's driver does not load."""
+
+
+def test_nvrtc_compiles_when_the_driver_refuses_the_cubin_of_the_package(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / cubin_name("8.7")).write_bytes(REFUSED)
+    asked = []
+    monkeypatch.setattr(prepare, "compile_with_nvrtc", lambda capability: asked.append(capability) or b"compiled now")
+    assert isinstance(open_prepare_kernel(driver, "8.7", folder=tmp_path), PrepareKernel)
+    assert asked == ["8.7"]
+
+
+def test_a_driver_that_refuses_the_only_cubin_says_what_to_do(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def missing(capability: str) -> bytes:
+        raise BackendMissing("the kernel is not compiled", "NVRTC cannot compile it here", "install it")
+
+    monkeypatch.setattr(prepare, "compile_with_nvrtc", missing)
+    with pytest.raises(BackendMissing, match="the kernel is not compiled"):
+        open_prepare_kernel(driver, "8.7", folder=tmp_path)
+    (tmp_path / cubin_name("8.7")).write_bytes(REFUSED)
     with pytest.raises(BackendMissing) as error:
         open_prepare_kernel(driver, "8.7", folder=tmp_path)
     assert error.value.what == "the CUDA driver refuses the kernel that prepares photographs for sm_87"
-    assert "device kernel image is invalid" in error.value.why
+    assert "device kernel image is invalid; NVRTC cannot compile it here" in error.value.why
     assert "python -m sall_edge.runtime.kernels" in error.value.fix
+
+
+def test_a_driver_that_refuses_what_nvrtc_compiled_says_so(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(prepare, "compile_with_nvrtc", lambda capability: REFUSED)
+    with pytest.raises(BackendMissing, match="refuses the kernel") as error:
+        open_prepare_kernel(driver, "8.7", folder=tmp_path)
+    assert "device kernel image is invalid" in error.value.why
+    assert "cuda-core for this driver's CUDA version" in error.value.fix
 
 
 @pytest.mark.gpu
