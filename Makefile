@@ -30,7 +30,7 @@ demo: setup
 
 stand-ins: $(STAND_INS)
 
-$(STAND_INS): $(STAMP) $(wildcard tests/stand_ins/*.c) tests/stand_ins/install.py
+$(STAND_INS): $(STAMP) $(wildcard tests/stand_ins/*.c*) tests/stand_ins/install.py sall_edge/runtime/kernels/prepare.cu
 	$(BIN)/python tests/stand_ins/install.py $(@D)
 	touch $@
 

@@ -19,7 +19,7 @@ from engines.timing_cache import cache_path, read_cache, write_cache
 from sall_edge.errors import BackendMissing, BuildError
 from sall_edge.runtime.cuda import GpuFacts, describe_gpu, require_driver
 from sall_edge.runtime.nvidia_errors import explain
-from sall_edge.runtime.tensorrt import library, made, shared_logger
+from sall_edge.runtime.tensorrt_library import library, made, shared_logger
 from sall_edge.spec import Backend, HardwareCompatibility, ImageSpec, Precision, TargetSpec
 
 if TYPE_CHECKING:

@@ -119,13 +119,19 @@ class Gpu:
     Args:
         driver: The module `pycuda.driver`, or what stands in for it.
         library: The CUDA driver itself, from `require_driver`.
+
+    Attributes:
+        driver: As given, for what else runs in this context.
+        capability: Compute capability, such as "8.7".
+        is_integrated: Whether the GPU shares its memory with the CPU.
     """
 
     def __init__(self, driver: Any, library: Any) -> None:
         driver.init()
-        self._driver, self._library = driver, library
+        self.driver, self._library = driver, library
         device = driver.Device(0)
         self.is_integrated = bool(device.get_attribute(driver.device_attribute.INTEGRATED))
+        self.capability = "{}.{}".format(*device.compute_capability())
         self._context = device.retain_primary_context()
         self._held = ExitStack()
         with ExitStack() as on_failure:
@@ -150,9 +156,9 @@ class Gpu:
         Raises:
             DeviceFailed: There is not enough of it.
         """
-        flags = self._driver.host_alloc_flags.DEVICEMAP if self.is_integrated else 0
+        flags = self.driver.host_alloc_flags.DEVICEMAP if self.is_integrated else 0
         with self._enough_memory():
-            host = self._driver.pagelocked_empty(shape, dtype, mem_flags=flags)
+            host = self.driver.pagelocked_empty(shape, dtype, mem_flags=flags)
             self._held.callback(host.base.free)
             if self.is_integrated:  # the GPU reads the pinned memory itself: nothing is copied
                 return Buffer(host=host, address=int(host.base.get_device_pointer()), device=None)
@@ -167,19 +173,19 @@ class Gpu:
             DeviceFailed: There is not enough of it.
         """
         with self._enough_memory():
-            device = self._driver.mem_alloc(max(size, 1))
+            device = self.driver.mem_alloc(max(size, 1))
         self._held.callback(device.free)
         return device
 
     def upload(self, buffer: Buffer, rows: int) -> None:
         """Queues the first rows, host to device; nothing where the memory is shared."""
         if buffer.device is not None:
-            self._driver.memcpy_htod_async(buffer.device, buffer.host[:rows], self.stream)
+            self.driver.memcpy_htod_async(buffer.device, buffer.host[:rows], self.stream)
 
     def download(self, buffer: Buffer, rows: int) -> None:
         """Queues the first rows, device to host; nothing where the memory is shared."""
         if buffer.device is not None:
-            self._driver.memcpy_dtoh_async(buffer.host[:rows], buffer.device, self.stream)
+            self.driver.memcpy_dtoh_async(buffer.host[:rows], buffer.device, self.stream)
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -200,7 +206,7 @@ class Gpu:
         """
         try:
             self.stream.synchronize()
-        except self._driver.Error as cause:
+        except self.driver.Error as cause:
             fix = "restart the device; when it happens again, report it with the output of sall-edge doctor"
             raise DeviceFailed("the GPU stopped", str(cause), fix) from cause
 
@@ -228,7 +234,7 @@ class Gpu:
     def _enough_memory(self) -> Iterator[None]:
         try:
             yield
-        except self._driver.MemoryError as cause:
+        except self.driver.MemoryError as cause:
             raise DeviceFailed("the GPU's memory is not enough for this engine", str(cause), _FREE_MEMORY) from cause
 
 

@@ -204,9 +204,9 @@ def _open_runner(engine: Engine, threads: int) -> Runner:
                 from sall_edge.runtime import onnxruntime
             return onnxruntime.open_runner(engine.blob_path, manifest, threads=threads)
         case Backend.TENSORRT | Backend.TENSORRT_RTX as backend:
-            from sall_edge.runtime import tensorrt
+            from sall_edge.runtime import tensorrt, tensorrt_library
 
-            return tensorrt.open_runner(engine.blob_path, manifest, trt=tensorrt.library(backend))
+            return tensorrt.open_runner(engine.blob_path, manifest, trt=tensorrt_library.library(backend))
 
 
 @contextmanager

@@ -4,95 +4,33 @@ Only calls that all of these versions share are used, and the module is a parame
 GPU, and what only a device can show: docs/evidence.md.
 """
 
-import importlib
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sall_edge.artifacts import EngineManifest
-from sall_edge.errors import ArtefactForeign, BackendMissing, DeviceFailed
+from sall_edge.errors import ArtefactForeign, DeviceFailed
+from sall_edge.fundus.field import FieldOfView
 from sall_edge.runtime.cuda import Buffer, Gpu, open_gpu, require_driver
 from sall_edge.runtime.cuda_graph import CudaGraph, CudaGraphs, no_cuda_graphs, open_cuda_graphs
+from sall_edge.runtime.kernels.prepare import PrepareKernel, open_prepare_kernel
 from sall_edge.runtime.nvidia_errors import explain
-from sall_edge.spec import Backend
+from sall_edge.runtime.tensorrt_library import made, shared_logger
 
 if TYPE_CHECKING:
     import tensorrt as trt  # in tests its signatures of 10.3 to 11.4 are what mypy checks these calls against
 
-__all__ = ["OLDEST", "TensorrtRunner", "library", "made", "open_runner", "shared_logger"]
+__all__ = ["TensorrtRunner", "open_runner"]
 
-MadeT = TypeVar("MadeT")
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
-OLDEST = (10, 3)
-"""JetPack 6 has 10.3; 8.x (JetPack 5, Xavier) lacks strongly typed networks, so precision would not be the graph's."""
-_LOG_LINES = 50_000
 _REBUILD = "build the engine again on this device: sall-edge rebuild ENGINE"
 _RESTART = "free GPU memory, or restart the device"
-
-
-@cache
-def shared_logger(trt: Any) -> Any:
-    """The one logger of this process for one TensorRT module; `lines` holds (severity, text), newest last.
-
-    TensorRT keeps the first logger that it is given for the whole process, so build and run must share it.
-    """
-
-    class Log(trt.ILogger):  # type: ignore[misc]  # the base class exists only where TensorRT does
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.lines: deque[tuple[str, str]] = deque(maxlen=_LOG_LINES)
-
-        def log(self, severity: Any, message: str) -> None:
-            self.lines.append((str(severity.name), message))
-
-        def errors(self) -> list[str]:
-            return [text for severity, text in self.lines if severity in ("ERROR", "INTERNAL_ERROR")]
-
-    return Log()
-
-
-def library(backend: Backend) -> Any:
-    """The Python module of TensorRT or TensorRT-RTX.
-
-    Raises:
-        BackendMissing: It is not installed, or older than 10.3.
-    """
-    if backend is Backend.TENSORRT_RTX:
-        return _imported("tensorrt_rtx", "TensorRT-RTX", "pip install 'sall-edge[rtx]'")
-    jetpack = "on a Jetson make the venv with --system-site-packages, TensorRT comes with JetPack 6 or later"
-    trt = _imported("tensorrt", "TensorRT", f"{jetpack}; elsewhere pip install 'sall-edge[tensorrt]'")
-    if tuple(int(part) for part in trt.__version__.split(".")[:2]) < OLDEST:
-        why = "strongly typed networks need 10.3, which is JetPack 6; JetPack 5 stays at 8.5"
-        raise BackendMissing(f"TensorRT {trt.__version__} is too old", why, jetpack)
-    return trt
-
-
-def _imported(module: str, name: str, fix: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except (ImportError, OSError) as cause:  # OSError: the wheel is there, its shared library is not
-        raise BackendMissing(f"{name} is not installed", str(cause), fix) from cause
-
-
-def made(trt: Any, factory: Callable[[Any], MadeT], log: Any) -> MadeT:
-    """A `Builder` or `Runtime`, with TensorRT's reason when it makes none.
-
-    Raises:
-        BackendMissing: NVIDIA's factory returned nothing, which the bindings report as a TypeError.
-    """
-    try:
-        return factory(log)
-    except TypeError as cause:
-        explanation = explain(log.errors() or [str(cause)], fix="check the driver with nvidia-smi and sall-edge doctor")
-        raise BackendMissing(f"TensorRT {trt.__version__} does not start", explanation.why, explanation.fix) from cause
 
 
 class TensorrtRunner:
@@ -128,6 +66,8 @@ class TensorrtRunner:
         self._batch: trt.IExecutionContext | None = None
         self._single: trt.IExecutionContext | None = None
         self._recorded: CudaGraph | None = None
+        self._kernel: PrepareKernel | None = None
+        self._photograph: Buffer | None = None
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             with gpu.current():
@@ -172,13 +112,15 @@ class TensorrtRunner:
     def _warm_up(self, graphs: CudaGraphs | None) -> None:
         """Runs each context once, which loads its kernels, and records a single square's work."""
         self._input.host[:] = 0
-        self._queue(self._batch, len(self._input.host))
-        self._queue(self._single, 1)
+        self._gpu.upload(self._input, len(self._input.host))
+        for context, rows in ((self._batch, len(self._input.host)), (self._single, 1)):
+            self._shape(context, rows)
+            self._execute(context, rows)
         self._gpu.synchronize()
         if graphs is None:
             return
         try:
-            self._recorded = graphs.record(lambda: self._queue_on_stream(self._single, 1))
+            self._recorded = graphs.record(lambda: self._execute(self._single, 1))
             self.execution = "CUDA graph"
         except Exception as problem:  # cuda-core's errors share no other base; it is slower without, and as right
             self.execution = f"kernel by kernel: this plan cannot be recorded ({problem})"
@@ -193,12 +135,49 @@ class TensorrtRunner:
         np.copyto(self._input.host[:rows], squares)
         with self._gpu.current():
             with self._gpu.timed():
-                if rows == 1 and self._recorded is not None:
-                    self._recorded.launch()
+                self._gpu.upload(self._input, rows)
+                if rows == 1:
+                    self._run_single()
                 else:
-                    self._queue(self._batch, rows)
+                    self._shape(self._batch, rows)
+                    self._execute(self._batch, rows)
             self._gpu.synchronize()
         return {name: buffer.host[:rows] for name, buffer in self._outputs.items()}
+
+    def infer_photograph(self, pixels: U8, field: FieldOfView) -> Mapping[str, F32]:
+        """Outputs of one photograph, whose square is cut on the GPU; with the same numbers as `cut_square`.
+
+        Args:
+            pixels: (H, W, 3) uint8, RGB. Memory for the largest one so far is kept.
+            field: In pixels of `pixels`.
+
+        Raises:
+            BackendMissing: The kernel is not compiled for this GPU and cannot be compiled here.
+            DeviceFailed: The memory is not enough, or TensorRT or the GPU refuses.
+        """
+        height, width = pixels.shape[:2]
+        with self._gpu.current():
+            if self._kernel is None:
+                self._kernel = open_prepare_kernel(self._gpu.driver, self._gpu.capability)
+            if self._photograph is None or len(self._photograph.host) < pixels.nbytes:
+                self._photograph = self._gpu.buffer((pixels.nbytes,), np.uint8)
+            photograph = self._photograph
+            np.copyto(photograph.host[: pixels.nbytes].reshape(pixels.shape), pixels)
+            with self._gpu.timed():
+                self._gpu.upload(photograph, pixels.nbytes)
+                self._kernel.cut(
+                    photograph.address,
+                    height,
+                    width,
+                    3 * width,
+                    field,
+                    self._input.address,
+                    self._input.host.shape[1],
+                    self._gpu.stream,
+                )
+                self._run_single()
+            self._gpu.synchronize()
+        return {name: buffer.host[:1] for name, buffer in self._outputs.items()}
 
     @property
     def stream_ms(self) -> float:
@@ -206,15 +185,20 @@ class TensorrtRunner:
         with self._gpu.current():
             return self._gpu.elapsed_ms()
 
-    def _queue(self, context: "trt.IExecutionContext | None", rows: int) -> None:
+    def _run_single(self) -> None:
+        """Queues the network on the square that the input holds: recorded, or kernel by kernel."""
+        if self._recorded is not None:
+            self._recorded.launch()
+        else:
+            self._execute(self._single, 1)
+
+    def _shape(self, context: "trt.IExecutionContext | None", rows: int) -> None:
         assert context is not None
         if not context.set_input_shape(self._input_name, (rows, *self._input.host.shape[1:])):
             raise self._failure(f"take a batch of {rows}")
-        self._queue_on_stream(context, rows)
 
-    def _queue_on_stream(self, context: "trt.IExecutionContext | None", rows: int) -> None:
+    def _execute(self, context: "trt.IExecutionContext | None", rows: int) -> None:
         assert context is not None
-        self._gpu.upload(self._input, rows)
         if not context.execute_async_v3(self._gpu.stream.handle):
             raise self._failure("run the engine")
         for buffer in self._outputs.values():
@@ -226,7 +210,7 @@ class TensorrtRunner:
             last.callback(self._gpu.close)
             with self._gpu.current():
                 recorded, self._recorded = self._recorded, None
-                self._single = self._batch = self._engine = self._runtime = None
+                self._single = self._batch = self._engine = self._runtime = self._kernel = None
                 if recorded is not None:
                     recorded.close()
 

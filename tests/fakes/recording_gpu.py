@@ -81,7 +81,11 @@ class RecordingDriver:
     def Device(self, ordinal: int) -> SimpleNamespace:  # noqa: N802  # PyCUDA's name
         assert ordinal == 0
         attributes = {"integrated": int(self.is_integrated)}
-        return SimpleNamespace(retain_primary_context=self._retain, get_attribute=attributes.__getitem__)
+        return SimpleNamespace(
+            retain_primary_context=self._retain,
+            get_attribute=attributes.__getitem__,
+            compute_capability=lambda: (8, 7),
+        )
 
     def _retain(self) -> "RecordingDriver":
         self.retained += 1

@@ -2,8 +2,10 @@
 
    Real: contexts and their stack, device and pinned memory with guard bytes around it, copies that are checked against
    the bounds of both sides, events, streams, stream capture and graphs of copies and host functions.
-   Refused with CUDA_ERROR_NOT_SUPPORTED: modules and kernels, and everything that is not defined here (install.py
-   generates those). It never pretends to run a kernel. Streams do their work at once: a race does not show.
+   A module is taken when it is machine code for sm_87, and its kernel is launched with the parameters that were packed
+   for it: what runs is the same source, compiled by g++ (kernels_on_host.cpp), never the machine code.
+   Refused with CUDA_ERROR_NOT_SUPPORTED: everything that is not defined here (install.py generates those).
+   Streams do their work at once: a race does not show.
    One thread at a time. host_cuda_* at the end are for tests. */
 #define _GNU_SOURCE
 #include <cuda.h>
@@ -15,7 +17,7 @@
 #include <time.h>
 
 enum { BLOCKS = 4096, STACK = 64, OPERATIONS = 64, GUARD = 256 };
-enum Kind { DEVICE, PINNED, STREAMS, EVENTS, GRAPHS, KINDS };
+enum Kind { DEVICE, PINNED, STREAMS, EVENTS, GRAPHS, MODULES, KINDS };
 
 typedef struct { unsigned char *start; size_t size; enum Kind kind; } Block;
 typedef struct { int what; unsigned char *to; const unsigned char *from; size_t size; CUhostFn call; void *data; } Operation;
@@ -259,6 +261,40 @@ CUresult cuGraphExecDestroy(CUgraphExec executable) { return destroy((Graph *)ex
 /* what is not defined here is generated, and comes through this */
 static const char *refused = "nothing";
 int host_cuda_refuse(const char *function) { refused = function; return CUDA_ERROR_NOT_SUPPORTED; }
+
+/* modules: code must be an ELF file for sm_87; the one kernel that there is */
+int run_cut_square(const unsigned *grid, const unsigned *block, const void *packed, size_t size);
+static int module;
+CUresult cuModuleLoadDataEx(CUmodule *handle, const void *image, unsigned count, CUjit_option *options, void **values) {
+    const unsigned char *code = image;
+    if (memcmp(code, "\177ELF", 4)) return CUDA_ERROR_INVALID_IMAGE;
+    unsigned flags;
+    memcpy(&flags, code + 48, sizeof flags);
+    unsigned architecture = code[8] >= 8 ? flags >> 8 & 0xFF : flags & 0xFF; /* CUDA 13 moved it by a byte */
+    if (architecture != 87) return CUDA_ERROR_NO_BINARY_FOR_GPU;
+    *handle = (CUmodule)&module;
+    live[MODULES]++;
+    return CUDA_SUCCESS;
+}
+CUresult cuModuleUnload(CUmodule handle) { live[MODULES]--; return CUDA_SUCCESS; }
+CUresult cuModuleGetFunction(CUfunction *function, CUmodule handle, const char *name) {
+    *function = (CUfunction)&module;
+    return strcmp(name, "cut_square") ? CUDA_ERROR_NOT_FOUND : CUDA_SUCCESS;
+}
+CUresult cuFuncSetBlockShape(CUfunction function, int x, int y, int z) { return CUDA_SUCCESS; }
+CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                        unsigned block_y, unsigned block_z, unsigned shared, CUstream stream, void **arguments, void **extra) {
+    NEEDS_CONTEXT;
+    if (arguments || !extra || (stream && ((Stream *)stream)->capturing)) return CUDA_ERROR_NOT_SUPPORTED;
+    const void *packed = NULL;
+    size_t size = 0;
+    for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+        if (extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER) packed = extra[1];
+        if (extra[0] == CU_LAUNCH_PARAM_BUFFER_SIZE) size = *(size_t *)extra[1];
+    }
+    unsigned grid[] = {grid_x, grid_y, grid_z}, block[] = {block_x, block_y, block_z};
+    return run_cut_square(grid, block, packed, size) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
 
 /* errors by name, as PyCUDA and cuda-core print them */
 CUresult cuGetErrorName(CUresult error, const char **text) {

@@ -30,7 +30,12 @@ BINDINGS = {
 }
 PYCUDA = "pycuda==2026.1"
 _HEADERS = (Path("/usr/local/cuda/include"), Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13" / "include")
-_SOURCES = {"cuda": HERE / "host_cuda.c", "null": HERE / "null_tensorrt.c"}
+KERNEL = HERE.parents[1] / "sall_edge" / "runtime" / "kernels" / "prepare.cu"
+FAKES = HERE.parent / "fakes"
+_SOURCES = {
+    "cuda": (HERE / "host_cuda.c", HERE / "kernels_on_host.cpp", FAKES / "cuda_on_cpu.h", KERNEL),
+    "null": (HERE / "null_tensorrt.c",),
+}
 
 
 def main(folder: Path) -> None:
@@ -41,7 +46,7 @@ def main(folder: Path) -> None:
     steps += [("pycuda", _pycuda), ("stubs", _stubs)]
     for name, step in steps:
         place = folder / name
-        if place.is_dir() and (name not in _SOURCES or _SOURCES[name].stat().st_mtime < place.stat().st_mtime):
+        if place.is_dir() and all(source.stat().st_mtime < place.stat().st_mtime for source in _SOURCES.get(name, ())):
             continue
         temporary = folder / f".{name}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
@@ -70,14 +75,20 @@ def _host_cuda(folder: Path) -> None:
     """The driver functions that `host_cuda.c` does not define are generated: they answer NOT_SUPPORTED."""
     headers, object_file = f"-I{_headers()}", folder / "host_cuda.o"
     _run("cc", "-c", "-O1", "-fPIC", headers, HERE / "host_cuda.c", "-o", object_file)
+    kernels = folder / "kernels.o"
+    exact = ("-std=c++17", "-O2", "-ffp-contract=off", f"-I{FAKES}", f'-DPREPARE_CU="{KERNEL}"')
+    _run("g++", "-c", "-fPIC", *exact, HERE / "kernels_on_host.cpp", "-o", kernels)
     defined = set(re.findall(r" T (\w+)", _run("nm", object_file)))
     texts = [_run("cc", "-E", headers, _headers() / name) for name in ("cuda.h", "cudaProfiler.h")]
     declared = set(re.findall(r"\bCUresult\s+(cu\w+)\s*\(", "".join(texts)))
-    rest = folder / "rest.c"
+    rest = folder / "rest.o"
     refusals = (f'int {name}(void) {{ return host_cuda_refuse("{name}"); }}' for name in sorted(declared - defined))
-    rest.write_text("\n".join(("int host_cuda_refuse(const char *);", *refusals)) + "\n")
+    source = folder / "rest.c"
+    source.write_text("\n".join(("int host_cuda_refuse(const char *);", *refusals)) + "\n")
+    _run("cc", "-c", "-fPIC", source, "-o", rest)
     library = folder / "libcuda.so.1"
-    _run("cc", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", library, object_file, rest, "-ldl")
+    objects = (object_file, kernels, rest)
+    _run("g++", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", library, *objects, "-ldl")
     (folder / "libcuda.so").symlink_to(library.name)
 
 

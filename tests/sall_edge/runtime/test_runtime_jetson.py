@@ -21,7 +21,7 @@ from fakes.jetson_board import (
 from engines.targets import load_target, target_names
 from sall_edge.runtime import jetson
 from sall_edge.runtime.jetson import CHIPS, JETPACKS, MODULES, Device, Power, Sources, read_device
-from sall_edge.runtime.tensorrt import OLDEST
+from sall_edge.runtime.tensorrt_library import OLDEST
 
 PAGE = Path(__file__).parents[3] / "docs" / "jetson.md"
 

@@ -11,8 +11,7 @@ from sall_edge.errors import ArtefactForeign, BackendMissing, DeviceFailed
 from sall_edge.runtime import tensorrt
 from sall_edge.runtime.cuda import Gpu
 from sall_edge.runtime.session import Session
-from sall_edge.runtime.tensorrt import TensorrtRunner, library, open_runner, shared_logger
-from sall_edge.spec import Backend
+from sall_edge.runtime.tensorrt import TensorrtRunner, open_runner
 
 SHAPES = {
     "image": (-1, SIDE_PX, SIDE_PX, 3),
@@ -41,14 +40,16 @@ def _opened(trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineMan
     return TensorrtRunner(b"plan", manifest, trt=trt, gpu=Gpu(driver, driver.library))
 
 
-def test_one_inference_is_shape_upload_execute_download_synchronize(
-    trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineManifest
+@pytest.mark.parametrize(("count", "shaped"), [(1, []), (3, ["shape image"])])
+def test_one_inference_is_upload_execute_download_synchronize(
+    trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineManifest, count: int, shaped: list[str]
 ) -> None:
+    """The context of a single square has its shape from opening on."""
     runner = _opened(trt, driver, manifest)
     for _ in range(2):
         driver.calls.clear()
-        runner.infer(squares(1, seed=0))
-        assert driver.calls == ["shape image", "upload", "execute", *["download"] * 4, "synchronize"]
+        runner.infer(squares(count, seed=0))
+        assert driver.calls == ["upload", *shaped, "execute", *["download"] * 4, "synchronize"]
     assert driver.depth == 0
     runner.close()
 
@@ -100,7 +101,7 @@ def test_an_inference_that_fails_is_an_error_and_leaves_the_context_stack_clean(
     runner = _opened(trt, driver, manifest)
     trt.fail_at = step
     with pytest.raises(DeviceFailed, match=r"TensorRT 10\.3\.0 cannot"):
-        runner.infer(squares(1, seed=0))
+        runner.infer(squares(2, seed=0))
     assert driver.depth == 0
     runner.close()
     assert not driver.live
@@ -138,32 +139,3 @@ def test_the_driver_is_asked_before_tensorrt_is_touched(
     with pytest.raises(BackendMissing, match="the CUDA driver is not on this machine"):
         open_runner(Path("engine.plan"), manifest, trt=trt)
     assert driver.calls == []
-
-
-def test_one_logger_serves_the_process(trt: RecordingTensorrt) -> None:
-    assert shared_logger(trt) is shared_logger(trt)
-
-
-def test_a_tensorrt_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch, driver: RecordingDriver) -> None:
-    old = RecordingTensorrt(driver, SHAPES, version="8.5.2.2")
-    monkeypatch.setattr(tensorrt.importlib, "import_module", lambda name: old)
-    with pytest.raises(BackendMissing) as error:
-        library(Backend.TENSORRT)
-    assert error.value.what == "TensorRT 8.5.2.2 is too old"
-    assert "JetPack 6" in error.value.why
-
-
-@pytest.mark.parametrize(
-    ("backend", "remedy"), [(Backend.TENSORRT, "--system-site-packages"), (Backend.TENSORRT_RTX, "sall-edge[rtx]")]
-)
-def test_a_missing_tensorrt_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, backend: Backend, remedy: str
-) -> None:
-    def fail(name: str) -> None:
-        raise ModuleNotFoundError(f"No module named '{name}'")
-
-    monkeypatch.setattr(tensorrt.importlib, "import_module", fail)
-    with pytest.raises(BackendMissing) as error:
-        library(backend)
-    assert "is not installed" in error.value.what
-    assert remedy in error.value.fix

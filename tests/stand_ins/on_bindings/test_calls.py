@@ -20,7 +20,8 @@ from engines.targets import load_target
 from engines.tensorrt import build_plan
 from sall_edge.errors import ArtefactForeign, BackendMissing, BuildError
 from sall_edge.runtime.cuda import Gpu, GpuFacts
-from sall_edge.runtime.tensorrt import TensorrtRunner, library, shared_logger
+from sall_edge.runtime.tensorrt import TensorrtRunner
+from sall_edge.runtime.tensorrt_library import library, shared_logger
 from sall_edge.spec import Backend, HardwareCompatibility, ImageSpec
 
 IMAGE = ImageSpec(side_px=320)

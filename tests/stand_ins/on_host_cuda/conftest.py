@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-KINDS = ("device", "pinned", "streams", "events", "graphs")
+KINDS = ("device", "pinned", "streams", "events", "graphs", "modules")
 
 
 class HostCuda:

@@ -14,6 +14,8 @@ from fakes.host_engine import HostTensorrt
 from fakes.small_engine import MANIFEST, SHAPES, SIDE_PX
 
 from sall_edge.errors import DeviceFailed
+from sall_edge.fundus.field import FieldOfView
+from sall_edge.fundus.prepare import cut_square
 from sall_edge.runtime.cuda import describe_gpu, open_gpu
 from sall_edge.runtime.cuda_graph import no_cuda_graphs, open_cuda_graphs
 from sall_edge.runtime.tensorrt import TensorrtRunner
@@ -92,6 +94,26 @@ def test_a_plan_that_cannot_be_recorded_runs_kernel_by_kernel_and_says_so(host_c
     assert runner.execution.startswith("kernel by kernel: this plan cannot be recorded (operation not permitted")
     squares = _squares(1, 3)
     np.testing.assert_allclose(runner.infer(squares)["amd_probs"][0], squares.mean(), rtol=1e-6)
+    _close(runner)
+
+
+@pytest.mark.parametrize("integrated", [0, 1])
+@pytest.mark.parametrize("open_graphs", [no_cuda_graphs, open_cuda_graphs])
+def test_a_photograph_is_cut_on_the_way_to_the_engine(host_cuda, open_graphs: Callable, integrated: int) -> None:
+    """The kernel's source runs as g++ compiled it; its machine code for sm_87 is made by NVRTC, and loaded."""
+    host_cuda.set_integrated(integrated)
+    runner, _ = _opened(open_graphs)
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 420, 3), dtype=np.uint8)
+    for height, radius in ((300, 140.0), (200, 90.0)):
+        field = FieldOfView(center_x_px=210.0, center_y_px=height / 2, radius_px=radius)
+        outputs = runner.infer_photograph(pixels[:height], field)
+        square = cut_square(pixels[:height], field, MANIFEST.image)
+        for values in outputs.values():
+            np.testing.assert_allclose(values.ravel()[-1], square.mean(), rtol=1e-3)
+    before = host_cuda.allocations
+    runner.infer_photograph(pixels, FieldOfView(center_x_px=200.0, center_y_px=150.0, radius_px=100.0))
+    assert host_cuda.allocations == before
+    np.testing.assert_allclose(runner.infer(_squares(1, 5))["dr_probs"][0], _squares(1, 5).mean(), rtol=1e-6)
     _close(runner)
 
 
