@@ -134,4 +134,5 @@ def _reason(code: int, text: str) -> str:
         name = signal.Signals(-code).name
         memory = "; the kernel kills so when memory runs out" if -code == signal.SIGKILL else ""
         return f"the rebuild was ended by {name}{memory}, the old engine stays"
-    return text.removeprefix("error: ") or f"the rebuild ended with exit code {code} and gave no reason"
+    _, _, said = f"\n{text}".partition("\nerror: ")  # libraries may have written lines of their own before
+    return said or text or f"the rebuild ended with exit code {code} and gave no reason"
