@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.intp]
 PROBES_NAME = "probes.npz"
 
 PROBES = 32
-"""How many are stored unless told otherwise: with two tasks, eight on each side of each operating point."""
+"""How many are stored unless told otherwise: with two tasks, nearly eight on each side of each operating point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,9 @@ class Probes:
     fp32: dict[str, F32]
     judged: dict[str, F32]
 
-    @property
-    def largest_difference(self) -> float:
-        """Of a probability, between the judged engine and FP32."""
-        return max(float(np.abs(probs - self.fp32[task]).max()) for task, probs in self.judged.items())
+    def differences(self, probs: dict[str, F32]) -> F32:
+        """All of |probs - FP32|, of every square, task and grade, in one row."""
+        return np.concatenate([np.abs(probs[task] - wanted).ravel() for task, wanted in self.fp32.items()])
 
 
 def choose_probes(
@@ -58,11 +57,12 @@ def choose_probes(
     operating_points: dict[str, float],
     count: int,
 ) -> Probes:
-    """At most `count` of the squares, spread evenly over the referable probability of every task.
+    """At most `count` of the squares: where rounding does most, and evenly over every task's referable probability.
 
-    Each task chooses its share, half of it from each side of its operating point as far as there are so many, and on
-    each side at the middle of equal parts of the ranking. The photograph next to the operating point is left out on
-    purpose: rounding alone moves it across, in either direction, and it would refuse a good engine.
+    The first is the one on which the judged engine was furthest from FP32. Then each task chooses its share, half of
+    it from each side of its operating point as far as there are so many, and on each side at the middle of equal parts
+    of the ranking. The photograph next to the operating point is left out on purpose: rounding alone moves it across,
+    in either direction, and it would refuse a good engine.
 
     Args:
         squares: (n, side, side, 3) uint8.
@@ -71,7 +71,8 @@ def choose_probes(
         operating_points: By task.
         count: At least 1.
     """
-    chosen: list[int] = []
+    furthest = np.max([np.abs(judged[task.name] - fp32[task.name]).max(axis=1) for task in tasks], axis=0)
+    chosen = [int(furthest.argmax())]
     for position, task in enumerate(tasks):
         share = (count - len(chosen)) // (len(tasks) - position)
         probability = referable_probability(fp32[task.name], task)

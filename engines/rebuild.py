@@ -144,11 +144,19 @@ def _history(old: EngineManifest, compiled: Compiled, verified: Verified | None)
         "from": old.backend_version,
         "to": compiled.backend_version,
         "verified": checked,
-        "largest_difference": None if verified is None else verified.largest_difference,
-        "allowed_difference": None if verified is None else verified.allowed,
+        **({} if verified is None else _differences(verified)),
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "judged_as": judged_as,
         "gate_as_built": gate,
     }
     said = gate if gate == "not judged" else f"{gate}; judged as {judged_as}; {checked}"
     return {"gate": said, "rebuilt": rebuilt}
+
+
+def _differences(verified: Verified) -> dict[str, float]:
+    return {
+        "largest_difference": verified.found.largest,
+        "largest_when_judged": verified.judged.largest,
+        "mean_difference": verified.found.mean,
+        "mean_when_judged": verified.judged.mean,
+    }
