@@ -19,7 +19,7 @@ from engines.gate import GATE_NAME
 from engines.probes import PROBES_NAME, read_probes
 from engines.smoke import smoke
 from engines.verify import Verified, verify
-from sall_edge.artifacts import Engine, EngineManifest, open_engine, seal
+from sall_edge.artifacts import Engine, EngineManifest, open_engine, seal, sha256_of_file
 from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError
 from sall_edge.runtime.machine import describe
 from sall_edge.writing import folder_being_written
@@ -74,7 +74,7 @@ def rebuild(
 
 def _write(old: Engine, folder: Path, stage: Callable[[str, int], None], advance: Callable[[], None]) -> None:
     """The new bundle, sealed, in `folder`."""
-    carried = _carry(old, folder)
+    _carry(old, folder)
     stage("compiling", 1)
     start = time.perf_counter()
     compiled = _compiled(old, folder)
@@ -90,28 +90,21 @@ def _write(old: Engine, folder: Path, stage: Callable[[str, int], None], advance
         "smoke": tried,
     }
     provenance = old.manifest.provenance | facts | _history(old.manifest, compiled, verified)
-    _check_carried(old, seal(folder, manifest.model_copy(update={"provenance": provenance})), carried)
+    seal(folder, manifest.model_copy(update={"provenance": provenance}))
 
 
-def _carry(old: Engine, folder: Path) -> list[str]:
+def _carry(old: Engine, folder: Path) -> None:
     """Copies what does not depend on the compiler: the graphs, the report and the probes."""
     graph = GRAPH_NAMES[old.manifest.precision]
     if graph not in old.manifest.files:
         why = f"an {old.manifest.precision.value} plan is compiled from it"
         raise ArtefactMissing(f"{old.path} carries no {graph}", why, "build the engine again from its checkpoint")
-    kept = {*GRAPH_NAMES.values(), GATE_NAME, PROBES_NAME}
-    names = [name for name in old.manifest.files if name in kept]
-    for name in names:
-        shutil.copyfile(old.path / name, folder / name)
-    return names
-
-
-def _check_carried(old: Engine, new: EngineManifest, names: list[str]) -> None:
-    """A graph that a failing disk changed on the way must not be sealed as if it were the judged one."""
-    for name in names:
-        if new.files[name] != old.manifest.files[name]:
-            fix = "check the disk; the old bundle stays"
-            raise ArtefactChanged(f"{old.path / name} changed while it was copied", "its sha256 is another", fix)
+    for name, recorded in old.manifest.files.items():
+        if name in {*GRAPH_NAMES.values(), GATE_NAME, PROBES_NAME}:
+            shutil.copyfile(old.path / name, folder / name)
+            if sha256_of_file(folder / name) != recorded:  # or it would be sealed as if it were the judged one
+                fix = "check the disk; the old bundle stays"
+                raise ArtefactChanged(f"{old.path / name} changed while it was copied", "its sha256 is another", fix)
 
 
 def _compiled(old: Engine, folder: Path) -> Compiled:

@@ -23,7 +23,7 @@ __all__ = ["Difference", "Verified", "allowed_difference", "verify"]
 F32 = npt.NDArray[np.float32]
 
 LARGEST_TIMES_JUDGED, MEAN_TIMES_JUDGED = 4.0, 3.0
-"""How much further from FP32 than the judged engine. Measured on two honest compilers of one INT8 graph (docs/adr/0010):
+"""How much further from FP32 than the judged engine. Measured: two honest compilers of one INT8 graph (docs/adr/0010):
 the largest difference of one came to 2.6 times the other's, the mean to 1.9 times. The mean is what finds faults: the
 pixels moved aside by one make it 5 times, weights of seven bits 9 times, swapped colours 28 times the judged one."""
 
