@@ -1,15 +1,18 @@
 # What a user types is what CI runs.
 #   make demo    installs, runs the whole chain on synthetic photographs, ends with demo-report/index.html
-#   make test    installs, runs every test
+#   make test    installs, runs every test; NVIDIA's bindings and PyCUDA among them, over stand-ins for its hardware
 #   make check   ruff, ruff format, mypy --strict, import-linter
+#   make kernels compiles the CUDA kernels ahead, into the package; needs nvcc, but no GPU
+#   make wheel   dist/*.whl, with compiled kernels where nvcc is there; without them NVRTC compiles on the device
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+STAND_INS := $(VENV)/stand-ins/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup stand-ins demo test check kernels wheel bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -25,7 +28,13 @@ $(STAMP): pyproject.toml
 demo: setup
 	$(BIN)/sall-edge demo --output demo-report
 
-test: setup
+stand-ins: $(STAND_INS)
+
+$(STAND_INS): $(STAMP) $(wildcard tests/stand_ins/*.c) tests/stand_ins/install.py
+	$(BIN)/python tests/stand_ins/install.py $(@D)
+	touch $@
+
+test: setup stand-ins
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup
@@ -34,8 +43,17 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+kernels: setup
+	$(BIN)/python -m sall_edge.runtime.kernels
+
+wheel: setup
+	@if command -v nvcc || command -v /usr/local/cuda/bin/nvcc; then $(MAKE) kernels; else \
+		echo 'no nvcc: this wheel holds no compiled kernels, NVRTC will compile them on the device'; fi
+	rm -rf build # setuptools would pack what an earlier source left there
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
 bench: setup
 	$(BIN)/python benchmarks/pipeline.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info demo-report
+	rm -rf $(VENV) build dist *.egg-info demo-report sall_edge/runtime/kernels/*.cubin

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.compile import GRAPH_NAMES, compile_graph
-from engines.compiled import Compiled
+from engines.compiled import QUIET, Compiled, CompilerOptions
 from engines.gate import GATE_NAME, Gate, GateReport, run_gate
 from engines.probes import write_probes
 from engines.smoke import smoke
@@ -41,6 +41,7 @@ def build_float(
     *,
     precision: Precision = Precision.FP32,
     gate: Gate | None = None,
+    options: CompilerOptions = QUIET,
 ) -> Engine:
     """An FP32 or FP16 engine of the graph, in the folder `path`, which it replaces in one step.
 
@@ -55,10 +56,19 @@ def build_float(
     """
     if precision is Precision.INT8:
         raise ValueError("precision is int8, which takes a quantized graph: call build_int8")
-    return _bundle(_Plan(model=model, graph=model, precision=precision, target=target), path, gate)
+    plan = _Plan(model=model, graph=model, precision=precision, target=target, options=options)
+    return _bundle(plan, path, gate)
 
 
-def build_int8(model: OnnxModel, qdq: QdqModel, target: TargetSpec, path: Path, *, gate: Gate | None = None) -> Engine:
+def build_int8(
+    model: OnnxModel,
+    qdq: QdqModel,
+    target: TargetSpec,
+    path: Path,
+    *,
+    gate: Gate | None = None,
+    options: CompilerOptions = QUIET,
+) -> Engine:
     """An INT8 engine of the quantized graph, beside the FP32 graph that it is measured against.
 
     Raises:
@@ -69,7 +79,8 @@ def build_int8(model: OnnxModel, qdq: QdqModel, target: TargetSpec, path: Path, 
         parent = (qdq.manifest.parent_sha256 or "nothing")[:16]
         why = f"it was made from {parent}…, and {model.path} is {model.sha256[:16]}…"
         raise BuildError(f"{qdq.path} is not the quantized {model.path.name}", why, "calibrate this graph again")
-    return _bundle(_Plan(model=model, graph=qdq, precision=Precision.INT8, target=target), path, gate)
+    plan = _Plan(model=model, graph=qdq, precision=Precision.INT8, target=target, options=options)
+    return _bundle(plan, path, gate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +89,7 @@ class _Plan:
     graph: OnnxModel | QdqModel
     precision: Precision
     target: TargetSpec
+    options: CompilerOptions
 
     @property
     def image(self) -> ImageSpec:
@@ -94,7 +106,9 @@ def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
     with folder_being_written(path) as folder:
         _write_graphs(plan, folder)
         start = time.perf_counter()
-        compiled = compile_graph(folder, target=plan.target, image=plan.image, precision=plan.precision)
+        compiled = compile_graph(
+            folder, target=plan.target, image=plan.image, precision=plan.precision, options=plan.options
+        )
         build_s = time.perf_counter() - start
         manifest = _manifest(plan, compiled)
         unsealed = Engine(path=folder, manifest=manifest, sha256="")
@@ -105,6 +119,7 @@ def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
             "machine": describe(),
             "build_s": round(build_s, 3),
             "kernels": compiled.kernels.as_json(),
+            **({"dla": {"left_to_gpu": list(compiled.left_to_gpu)}} if plan.target.dla_core is not None else {}),
             "smoke": tried if isinstance(tried, dict) else f"compiled, not run: {tried}",
             "gate": judged,
         }

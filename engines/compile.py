@@ -5,7 +5,7 @@ No onnx and no torch: a device that builds its own plan has neither.
 
 from pathlib import Path
 
-from engines.compiled import Compiled
+from engines.compiled import QUIET, Compiled, CompilerOptions
 from sall_edge.errors import BackendMissing
 from sall_edge.runtime.tensorrt import library
 from sall_edge.spec import Backend, ImageSpec, Precision, TargetSpec
@@ -16,7 +16,9 @@ GRAPH_NAMES = {Precision.INT8: "qdq.onnx", Precision.FP16: "fp16.onnx", Precisio
 """The file of a bundle that its compiler reads."""
 
 
-def compile_graph(folder: Path, *, target: TargetSpec, image: ImageSpec, precision: Precision) -> Compiled:
+def compile_graph(
+    folder: Path, *, target: TargetSpec, image: ImageSpec, precision: Precision, options: CompilerOptions = QUIET
+) -> Compiled:
     """What the target's compiler makes of the graph of that precision, written into `folder` beside it.
 
     Raises:
@@ -36,7 +38,9 @@ def compile_graph(folder: Path, *, target: TargetSpec, image: ImageSpec, precisi
         case Backend.TENSORRT | Backend.TENSORRT_RTX:
             from engines import tensorrt
 
-            return tensorrt.compile_graph(graph, folder, target=target, image=image, precision=precision)
+            return tensorrt.compile_graph(
+                graph, folder, target=target, image=image, precision=precision, options=options
+            )
 
 
 def compiler_version(backend: Backend) -> str:

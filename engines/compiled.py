@@ -2,10 +2,30 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Compiled", "Kernel", "KernelReport"]
+from engines.build_progress import Progress, Quiet
+
+__all__ = ["QUIET", "Compiled", "CompilerOptions", "Kernel", "KernelReport"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompilerOptions:
+    """What a compiler is given beside the graph; none of it changes the engine's verdicts.
+
+    Attributes:
+        progress: Told how far it is; only TensorRT takes long enough to tell.
+        timing_caches: Folder for what TensorRT measured of its kernels; None keeps nothing.
+    """
+
+    progress: Progress = field(default_factory=Quiet)
+    timing_caches: Path | None = None
+
+
+QUIET = CompilerOptions()
+"""Shows nothing, keeps nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +84,12 @@ class Compiled:
         blob: Name of the file in the bundle's folder.
         backend_version: Version of the library.
         kernels: What it made of the convolutions.
+        left_to_gpu: Layers that the target's deep learning accelerator does not take.
         not_run_because: Why the engine cannot run on this machine; empty when it can.
     """
 
     blob: str
     backend_version: str
     kernels: KernelReport
+    left_to_gpu: tuple[str, ...] = ()
     not_run_because: str = ""

@@ -7,14 +7,14 @@ place, the old one stays.
 
 import shutil
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from engines.build_progress import Progress
 from engines.claim import claimed
 from engines.compile import GRAPH_NAMES, compile_graph, compiler_version
-from engines.compiled import Compiled
+from engines.compiled import QUIET, Compiled, CompilerOptions
 from engines.gate import GATE_NAME
 from engines.probes import PROBES_NAME, read_probes
 from engines.smoke import smoke
@@ -41,8 +41,7 @@ def is_current(engine: Engine) -> bool:
 def rebuild(
     engine: Engine,
     *,
-    stage: Callable[[str, int], None] = lambda name, total: None,
-    advance: Callable[[], None] = lambda: None,
+    options: CompilerOptions = QUIET,
 ) -> Engine:
     """The same engine, compiled by this machine's compiler, in the place of the old one.
 
@@ -51,8 +50,7 @@ def rebuild(
 
     Args:
         engine: What is replaced; it is opened again once no other process can replace it.
-        stage: Told of each stage and its number of steps.
-        advance: Called for each step.
+        options: Progress, and where TensorRT's timings are kept.
 
     Raises:
         GateRefused: The new engine does not decide as the judged one, see `verify`.
@@ -68,25 +66,26 @@ def rebuild(
         old = open_engine(path)
         with folder_being_written(path) as folder:
             remember(folder)
-            _write(old, folder, stage, advance)
+            _write(old, folder, options)
     return open_engine(engine.path)
 
 
-def _write(old: Engine, folder: Path, stage: Callable[[str, int], None], advance: Callable[[], None]) -> None:
+def _write(old: Engine, folder: Path, options: CompilerOptions) -> None:
     """The new bundle, sealed, in `folder`."""
     _carry(old, folder)
-    stage("compiling", 1)
+    options.progress.stage("compiling", 1)  # TensorRT goes on with a stage of its own
     start = time.perf_counter()
-    compiled = _compiled(old, folder)
+    compiled = _compiled(old, folder, options)
     build_s = time.perf_counter() - start
-    advance()
+    options.progress.advance()
     changes = {"backend_version": compiled.backend_version, "blob": compiled.blob}
     manifest = old.manifest.model_copy(update=changes)
-    tried, verified = _proven(Engine(path=folder, manifest=manifest, sha256=""), old, stage, advance)
+    tried, verified = _proven(Engine(path=folder, manifest=manifest, sha256=""), old, options.progress)
     facts = {
         "machine": describe(),
         "build_s": round(build_s, 3),
         "kernels": compiled.kernels.as_json(),
+        **({"dla": {"left_to_gpu": list(compiled.left_to_gpu)}} if manifest.target.dla_core is not None else {}),
         "smoke": tried,
     }
     provenance = old.manifest.provenance | facts | _history(old.manifest, compiled, verified)
@@ -107,24 +106,24 @@ def _carry(old: Engine, folder: Path) -> None:
                 raise ArtefactChanged(f"{old.path / name} changed while it was copied", "its sha256 is another", fix)
 
 
-def _compiled(old: Engine, folder: Path) -> Compiled:
+def _compiled(old: Engine, folder: Path, options: CompilerOptions) -> Compiled:
     manifest = old.manifest
-    compiled = compile_graph(folder, target=manifest.target, image=manifest.image, precision=manifest.precision)
+    compiled = compile_graph(
+        folder, target=manifest.target, image=manifest.image, precision=manifest.precision, options=options
+    )
     if compiled.not_run_because:
         fix = "rebuild on the machine that runs it"
         raise BuildError(f"{old.path} cannot be verified on this machine", compiled.not_run_because, fix)
     return compiled
 
 
-def _proven(
-    new: Engine, old: Engine, stage: Callable[[str, int], None], advance: Callable[[], None]
-) -> tuple[dict[str, Any], Verified | None]:
+def _proven(new: Engine, old: Engine, progress: Progress) -> tuple[dict[str, Any], Verified | None]:
     """What `smoke` found, and what the probes did; None without probes."""
     probes = read_probes(old)
-    stage("verifying", 1 + (0 if probes is None else len(probes.squares)))
+    progress.stage("verifying", 1 + (0 if probes is None else len(probes.squares)))
     tried = smoke(new)
-    advance()
-    return tried, None if probes is None else verify(new, probes, advance=advance)
+    progress.advance()
+    return tried, None if probes is None else verify(new, probes, advance=progress.advance)
 
 
 def _history(old: EngineManifest, compiled: Compiled, verified: Verified | None) -> dict[str, Any]:

@@ -5,114 +5,227 @@ so the calls are the same and the module is a parameter (`trt`). TensorRT builds
 TensorRT-RTX compiles on the CPU for any list of cards, and its verbose log says what each kernel reads.
 """
 
-import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engines.compiled import Compiled, KernelReport, words
+from engines.build_progress import PARTS, Watch, interruptible, monitor
+from engines.compiled import QUIET, Compiled, CompilerOptions, KernelReport
+from engines.dla import DLA_BATCH, layers_left_to_gpu, require_dla, use_dla
+from engines.kernels import kernels_from_inspector, kernels_from_log, layers_from_log
+from engines.timing_cache import cache_path, read_cache, write_cache
 from sall_edge.errors import BackendMissing, BuildError
-from sall_edge.runtime.cuda import compute_capability, require_driver
-from sall_edge.runtime.tensorrt import library, shared_logger
-from sall_edge.spec import Backend, ImageSpec, Precision, TargetSpec
+from sall_edge.runtime.cuda import GpuFacts, describe_gpu, require_driver
+from sall_edge.runtime.nvidia_errors import explain
+from sall_edge.runtime.tensorrt import library, made, shared_logger
+from sall_edge.spec import Backend, HardwareCompatibility, ImageSpec, Precision, TargetSpec
 
-__all__ = ["build_plan", "compile_graph", "kernels_from_log"]
+if TYPE_CHECKING:
+    import tensorrt as trt  # in tests its signatures of 10.3 to 11.4 are what mypy checks these calls against
+
+__all__ = ["Plan", "build_plan", "compile_graph"]
 
 PLAN_NAME = "engine.plan"
+LAYERS_NAMES = {Backend.TENSORRT: "layers.json", Backend.TENSORRT_RTX: "layers.txt"}
 _LEAST_CAPABILITY = 7.5
 """Turing. Xavier (7.2) ends at JetPack 5 and TensorRT 8.5, where precision would be the builder's choice."""
 
-_DTYPES = {"Int8": "int8", "Half": "fp16", "Float": "fp32"}
-_LAYER = re.compile(r"Name: (\S+), LayerType: (?:correlation|gemm), Inputs: \[ \{[^}]*?Datatype: (\w+)")
-_COMPILER_SUFFIX = re.compile(r"_myl\d+_\d+$")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a builder made.
+
+    Attributes:
+        content: The plan; plans of equal graphs are not equal byte by byte.
+        kernels: What its convolutions read.
+        layers: The compiler's own list of layers, JSON or text; empty when it does not tell.
+        left_to_gpu: Layers that the deep learning accelerator does not take; empty without one.
+    """
+
+    content: bytes
+    kernels: KernelReport
+    layers: str = ""
+    left_to_gpu: tuple[str, ...] = ()
 
 
-def compile_graph(graph: Path, folder: Path, *, target: TargetSpec, image: ImageSpec, precision: Precision) -> Compiled:
-    """The plan of a graph, written into `folder`.
+def compile_graph(
+    graph: Path,
+    folder: Path,
+    *,
+    target: TargetSpec,
+    image: ImageSpec,
+    precision: Precision,
+    options: CompilerOptions = QUIET,
+) -> Compiled:
+    """The plan of a graph and the compiler's list of its layers, written into `folder`.
 
     Raises:
         BackendMissing: TensorRT, or the driver that it builds with, is not on this machine.
         BuildError: This machine's GPU is another one, or TensorRT refuses the graph.
+        KeyboardInterrupt: The build was interrupted; nothing was written.
     """
     _check_target(target)
     here = _device(target)
     trt = library(target.backend)
-    plan, kernels = build_plan(trt, graph, target=target, image=image)
+    plan = build_plan(trt, graph, target=target, image=image, options=options, gpu=here)
+    kernels = plan.kernels
     if precision is Precision.INT8 and kernels.kernels and not kernels.int8:
         fix = "calibrate the graph again with `sall-edge calibrate`"
         raise BuildError(f"no convolution of {graph.name} became INT8", str(kernels), fix)
-    (folder / PLAN_NAME).write_bytes(plan)
-    runs_here = here in target.compute_capabilities
+    (folder / PLAN_NAME).write_bytes(plan.content)
+    if plan.layers:
+        (folder / LAYERS_NAMES[target.backend]).write_text(plan.layers, encoding="utf-8")
+    runs_here = here is not None and here.compute_capability in target.compute_capabilities
     cards = " or ".join(target.compute_capabilities)
     return Compiled(
         blob=PLAN_NAME,
         backend_version=str(trt.__version__),
         kernels=kernels,
+        left_to_gpu=plan.left_to_gpu,
         not_run_because="" if runs_here else f"no GPU of compute capability {cards} on the machine that built it",
     )
 
 
-def build_plan(trt: Any, graph: Path, *, target: TargetSpec, image: ImageSpec) -> tuple[bytes, KernelReport]:
-    """The plan's bytes and what its kernels read; plans of equal graphs are not equal byte by byte.
+def build_plan(
+    trt: Any,
+    graph: Path,
+    *,
+    target: TargetSpec,
+    image: ImageSpec,
+    options: CompilerOptions = QUIET,
+    gpu: GpuFacts | None = None,
+) -> Plan:
+    """The plan of a graph, and what the compiler says of it.
 
     Args:
         trt: The module `tensorrt` or `tensorrt_rtx`.
         graph: The ONNX file; input `image`, (N, side, side, 3) uint8.
+        target: Precisions do not matter here: they stand in the graph.
+        image: Side of the square.
+        options: Progress and timing caches.
+        gpu: This machine's; None where TensorRT-RTX compiles without one.
 
     Raises:
         BuildError: The parser or the builder refuses the graph, with the names of the nodes.
+        BackendMissing: TensorRT does not start.
+        KeyboardInterrupt: The build was interrupted.
     """
     log = shared_logger(trt)
     log.lines.clear()
-    builder = trt.Builder(log)
+    builder = made(trt, trt.Builder, log)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(graph)):
         problems = [parser.get_error(index) for index in range(parser.num_errors)]
-        texts = [f"{problem.node_name() or 'graph'}: {_first_line(problem.desc())}" for problem in problems]
-        raise _refusal(trt, graph, texts)
+        raise _refusal(trt, graph, [f"{problem.node_name() or 'graph'}: {problem.desc()}" for problem in problems])
     config = _config(trt, builder, target=target, image=image)
-    plan = builder.build_serialized_network(network, config)
-    if plan is None:
-        raise _refusal(trt, graph, [_first_line(text) for text in log.errors()])
-    return bytes(plan), kernels_from_log([text for _, text in log.lines])
+    left_to_gpu = _placed_on_dla(trt, builder, network, config, target)
+    watch = Watch(options.progress)
+    observer = monitor(trt, watch)
+    config.progress_monitor = observer
+    place = _timing_cache(trt, config, options, gpu) if target.backend is Backend.TENSORRT else None
+    options.progress.stage(f"{trt.__name__} compiles", PARTS)
+    content = interruptible(partial(builder.build_serialized_network, network, config), watch)
+    if content is None:
+        raise _refusal(trt, graph, log.errors())
+    plan = bytes(content)
+    if place is not None:
+        write_cache(place, bytes(config.get_timing_cache().serialize()))
+    layers, kernels = _inspected(trt, plan, target, [text for _, text in log.lines])
+    return Plan(content=plan, kernels=kernels, layers=layers, left_to_gpu=left_to_gpu)
 
 
-def kernels_from_log(lines: list[str]) -> KernelReport:
-    """The kernels that TensorRT-RTX names in its verbose log; empty for TensorRT, which writes another log."""
-    dump = next((text for text in lines if text.startswith("Layers:")), "")
-    matches = (_LAYER.match(line) for line in dump.splitlines())
-    return words(((_COMPILER_SUFFIX.sub("", match[1]), match[2]) for match in matches if match), _DTYPES)
-
-
-def _config(trt: Any, builder: Any, *, target: TargetSpec, image: ImageSpec) -> Any:
+def _config(trt: Any, builder: "trt.Builder", *, target: TargetSpec, image: ImageSpec) -> "trt.IBuilderConfig":
     config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, target.workspace_mib << 20)
+    pools = trt.MemoryPoolType
+    limits = (
+        (pools.WORKSPACE, target.workspace_mib << 20),
+        (pools.TACTIC_DRAM, (target.tactic_dram_mib or 0) << 20),
+        (pools.DLA_MANAGED_SRAM, (target.dla_sram_kib or 0) << 10),
+        (pools.DLA_LOCAL_DRAM, (target.dla_local_dram_mib or 0) << 20),
+        (pools.DLA_GLOBAL_DRAM, (target.dla_global_dram_mib or 0) << 20),
+    )
+    for pool, limit in limits:
+        if limit:
+            config.set_memory_pool_limit(pool, limit)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    if target.optimization_level is not None:
+        config.builder_optimization_level = target.optimization_level
+    if target.hardware_compatibility is not HardwareCompatibility.NONE:
+        config.hardware_compatibility_level = _compatibility(trt, target.hardware_compatibility)
     if target.backend is Backend.TENSORRT_RTX:
-        config.num_compute_capabilities = len(target.compute_capabilities)
-        for index, capability in enumerate(target.compute_capabilities):
-            config.set_compute_capability(_card(trt, capability), index)
+        _compile_for_cards(trt, config, target.compute_capabilities)
     profile = builder.create_optimization_profile()
     square = (image.side_px, image.side_px, 3)
-    profile.set_shape("image", (1, *square), (1, *square), (target.max_batch, *square))
+    largest = target.max_batch if target.dla_core is None else DLA_BATCH
+    profile.set_shape("image", (1, *square), (1, *square), (largest, *square))
     if config.add_optimization_profile(profile) < 0:
-        raise BuildError(
-            f"TensorRT refuses batches of 1 to {target.max_batch}", "the profile is invalid", "see the log"
-        )
+        what, why = f"TensorRT refuses batches of 1 to {largest}", "the optimization profile is invalid"
+        raise BuildError(what, why, "lower max_batch in the target's TOML")
     return config
 
 
-def _card(trt: Any, capability: str) -> Any:
-    name = "SM" + capability.replace(".", "")
-    if not hasattr(trt.ComputeCapability, name):
-        known = [card for card in trt.ComputeCapability.__members__ if card.startswith("SM")]
-        why = f"{trt.__name__} {trt.__version__} compiles for {', '.join(known)}"
-        raise BuildError(
-            f"there is no TensorRT-RTX for compute capability {capability}", why, "change the target's list"
-        )
-    return getattr(trt.ComputeCapability, name)
+def _compatibility(trt: Any, level: HardwareCompatibility) -> Any:
+    name = level.name
+    known = trt.HardwareCompatibilityLevel.__members__
+    if name not in known:
+        why = f"{trt.__name__} {trt.__version__} has {', '.join(known)}"
+        raise BuildError(f"there is no hardware compatibility {level.value}", why, "change the target's TOML")
+    return known[name]
+
+
+def _compile_for_cards(rtx: Any, config: Any, capabilities: tuple[str, ...]) -> None:
+    """Only TensorRT-RTX has these calls; `rtx` is its module."""
+    config.num_compute_capabilities = len(capabilities)
+    for index, capability in enumerate(capabilities):
+        name = "SM" + capability.replace(".", "")
+        if name not in rtx.ComputeCapability.__members__:
+            known = [card for card in rtx.ComputeCapability.__members__ if card.startswith("SM")]
+            why = f"{rtx.__name__} {rtx.__version__} compiles for {', '.join(known)}"
+            what = f"there is no TensorRT-RTX for compute capability {capability}"
+            raise BuildError(what, why, "change the target's list")
+        config.set_compute_capability(rtx.ComputeCapability.__members__[name], index)
+
+
+def _placed_on_dla(
+    trt: Any,
+    builder: "trt.Builder",
+    network: "trt.INetworkDefinition",
+    config: "trt.IBuilderConfig",
+    target: TargetSpec,
+) -> tuple[str, ...]:
+    if target.dla_core is None:
+        return ()
+    require_dla(str(trt.__version__), cores=builder.num_DLA_cores, target=target)
+    use_dla(trt, config, core=target.dla_core)
+    return layers_left_to_gpu(network, config)
+
+
+def _timing_cache(
+    trt: Any, config: "trt.IBuilderConfig", options: CompilerOptions, gpu: GpuFacts | None
+) -> Path | None:
+    """Gives the builder what earlier builds measured; the place to write it back to. TensorRT-RTX times nothing."""
+    if options.timing_caches is None or gpu is None:
+        return None
+    place = cache_path(options.timing_caches, library=trt.__name__, version=trt.__version__, gpu=gpu)
+    cache = config.create_timing_cache(read_cache(place))
+    if not config.set_timing_cache(cache, ignore_mismatch=False):  # of another device, or damaged
+        config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+    return place
+
+
+def _inspected(trt: Any, plan: bytes, target: TargetSpec, log: list[str]) -> tuple[str, KernelReport]:
+    """The list of layers, and the kernels in it."""
+    if target.backend is Backend.TENSORRT_RTX:
+        return layers_from_log(log), kernels_from_log(log)
+    runtime = made(trt, trt.Runtime, shared_logger(trt))
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:  # `compile_graph` opens the engine again, and says why it cannot
+        return "", KernelReport()
+    information = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    return information, kernels_from_inspector(information)
 
 
 def _check_target(target: TargetSpec) -> None:
@@ -126,17 +239,18 @@ def _check_target(target: TargetSpec) -> None:
         raise BuildError(f"{target.title} cannot be built for", why, fix)
 
 
-def _device(target: TargetSpec) -> str | None:
-    """This machine's compute capability; None without a GPU, which only TensorRT-RTX can do without."""
+def _device(target: TargetSpec) -> GpuFacts | None:
+    """This machine's GPU; None without one, which only TensorRT-RTX can do without."""
     if target.backend is Backend.TENSORRT_RTX:
         try:
-            return compute_capability()
+            return describe_gpu()
         except BackendMissing:
             return None
     _require_device(target)
-    here = compute_capability()
-    if here not in target.compute_capabilities:
-        why = f"TensorRT builds for the GPU that it runs on, and this one has compute capability {here}"
+    here = describe_gpu()
+    if here.compute_capability not in target.compute_capabilities:
+        this = f"this one has compute capability {here.compute_capability}"
+        why = f"TensorRT builds for the GPU that it runs on, and {this}"
         fix = f"build on the device itself (compute capability {' or '.join(target.compute_capabilities)})"
         raise BuildError(f"target {target.name} cannot be built on this machine", why, fix)
     return here
@@ -161,12 +275,8 @@ def _problem(require: Callable[[], object]) -> BackendMissing | None:
 
 
 def _refusal(trt: Any, graph: Path, texts: list[str]) -> BuildError:
-    # Without a driver the log also holds CUDA errors that do not matter to a compiler.
-    reasons = [text for text in texts if "cudaError" not in text] or ["it gave no reason"]
+    # Without a GPU the log of TensorRT-RTX also holds CUDA errors that do not matter to a compiler.
+    reasons = [text for text in texts if "cudaError" not in text] or texts
     fix = "export or calibrate the graph again; when it came from this project, report it with the graph"
-    return BuildError(f"{trt.__name__} {trt.__version__} refuses {graph.name}", "; ".join(reasons), fix)
-
-
-def _first_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if "cudaError" not in line]
-    return " ".join(lines[:2])
+    explanation = explain(reasons, fix=fix)
+    return BuildError(f"{trt.__name__} {trt.__version__} refuses {graph.name}", explanation.why, explanation.fix)

@@ -16,6 +16,7 @@ SallEdgeError
 ├── CalibrationError
 ├── BuildError              a compiler refused the graph, or a target cannot be built here
 ├── BackendMissing          a runtime is not installed or its driver is not there
+├── DeviceFailed            the GPU or its library failed while it opened or ran an engine
 └── GateRefused             the engine changes verdicts: exit code 3
 """
 
@@ -27,6 +28,7 @@ __all__ = [
     "BackendMissing",
     "BuildError",
     "CalibrationError",
+    "DeviceFailed",
     "FieldNotFound",
     "GateRefused",
     "LabelsError",
@@ -117,6 +119,10 @@ class BuildError(SallEdgeError):
 
 class BackendMissing(SallEdgeError):
     """A runtime, or the driver that it needs, is not on this machine."""
+
+
+class DeviceFailed(SallEdgeError):
+    """The GPU, its driver or its library failed while it opened or ran an engine: out of memory, a lost device."""
 
 
 class GateRefused(SallEdgeError):

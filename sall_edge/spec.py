@@ -23,6 +23,7 @@ else:  # JetPack 6 has Python 3.10
 __all__ = [
     "Arithmetic",
     "Backend",
+    "HardwareCompatibility",
     "Head",
     "ImageSpec",
     "Labelling",
@@ -218,6 +219,20 @@ class Profile(str, Enum):
                 return 600
 
 
+class HardwareCompatibility(str, Enum):
+    """On which other GPUs a TensorRT plan may run; every step away from NONE costs speed.
+
+    Attributes:
+        NONE: On GPUs like the one that built it.
+        SAME_COMPUTE_CAPABILITY: On every GPU of its compute capability. TensorRT 10.10 and later.
+        AMPERE_PLUS: On every desktop GPU from compute capability 8.0; NVIDIA offers it on no Jetson.
+    """
+
+    NONE = "none"
+    SAME_COMPUTE_CAPABILITY = "same-compute-capability"
+    AMPERE_PLUS = "ampere-plus"
+
+
 class TargetSpec(Spec):
     """A device to build for.
 
@@ -227,7 +242,12 @@ class TargetSpec(Spec):
         backend: Who compiles and runs.
         precisions: What the device computes in hardware.
         compute_capabilities: CUDA devices that the plan runs on, such as "8.7"; only TensorRT-RTX takes several.
-        workspace_mib: Upper bound for TensorRT's tactic memory.
+        workspace_mib: Upper bound for the scratch memory that one layer of a TensorRT plan takes.
+        tactic_dram_mib: Upper bound for the memory of a kernel that TensorRT tries while it builds; None: all there is.
+        optimization_level: 0 (fast build) to 5 (fast plan) for TensorRT; None: its own default, 3.
+        hardware_compatibility: On which other GPUs the plan may run.
+        dla_core: Deep learning accelerator that takes what layers it can, the GPU takes the rest; None: GPU alone.
+        dla_sram_kib, dla_local_dram_mib, dla_global_dram_mib: Upper bounds for a DLA's memory; None: TensorRT's own.
         max_batch: Largest batch of the engine's profile.
         threads: CPU threads; 0 takes all.
         notes: What a user should know about this device.
@@ -239,6 +259,13 @@ class TargetSpec(Spec):
     precisions: tuple[Precision, ...] = (Precision.INT8, Precision.FP32)
     compute_capabilities: tuple[Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]$")], ...] = ()
     workspace_mib: Annotated[int, Field(ge=16)] = 1024
+    tactic_dram_mib: Annotated[int, Field(ge=16)] | None = None
+    optimization_level: Annotated[int, Field(ge=0, le=5)] | None = None
+    hardware_compatibility: HardwareCompatibility = HardwareCompatibility.NONE
+    dla_core: Annotated[int, Field(ge=0, le=1)] | None = None
+    dla_sram_kib: Annotated[int, Field(ge=4)] | None = None
+    dla_local_dram_mib: Annotated[int, Field(ge=1)] | None = None
+    dla_global_dram_mib: Annotated[int, Field(ge=1)] | None = None
     max_batch: Annotated[int, Field(ge=1)] = 8
     threads: Annotated[int, Field(ge=0)] = 0
     notes: str = ""

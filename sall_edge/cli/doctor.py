@@ -1,7 +1,9 @@
 """`sall-edge doctor`."""
 
 import json
+import os
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 
@@ -12,9 +14,13 @@ __all__ = ["doctor"]
 
 def doctor(as_json: Json = False) -> None:
     """What this machine can build and run, and the remedy for what it cannot."""
+    from engines.targets import load_target
+    from sall_edge.runtime.jetson import read_device
     from sall_edge.runtime.machine import checks
 
-    found = checks()
+    device = read_device()
+    workspace_mib = load_target(device.target).workspace_mib if device and device.target else None
+    found = checks(device, cache=_cache_folder(), workspace_mib=workspace_mib)
     if as_json:
         typer.echo(json.dumps({"checks": [asdict(check) for check in found]}, indent=2))
         return
@@ -22,3 +28,9 @@ def doctor(as_json: Json = False) -> None:
         typer.echo(f"{'ok  ' if check.ok else 'no  '} {check.name:24s} {check.detail}")
         if not check.ok and check.fix:
             typer.echo(f"     fix: {check.fix}")
+
+
+def _cache_folder() -> Path:
+    """Where builds keep TensorRT's timing caches."""
+    home_cache = os.path.expanduser("~/.cache")  # noqa: PTH111  # Path.home() raises where nobody knows the home folder
+    return Path(os.environ.get("XDG_CACHE_HOME") or home_cache) / "sall-edge"

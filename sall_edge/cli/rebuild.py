@@ -24,6 +24,7 @@ def rebuild(
 
     Exit 3 when the probes are not decided as they were judged; the old engine then stays.
     """
+    from engines.compiled import CompilerOptions
     from engines.rebuild import is_current
     from engines.rebuild import rebuild as compile_again
 
@@ -32,11 +33,11 @@ def rebuild(
         typer.echo(_json(old, is_rebuilt=False) if as_json else f"{_compiler(old)} wrote {engine}: nothing to do")
         return
     if as_json:
-        new = compile_again(old, stage=_told_stage, advance=_told_step)
+        new = compile_again(old, options=CompilerOptions(progress=_JsonLines()))
         typer.echo(_json(new, is_rebuilt=True))
         return
     with ProgressBar() as progress:
-        new = compile_again(old, stage=progress.stage, advance=progress.advance)
+        new = compile_again(old, options=CompilerOptions(progress=progress))
     typer.echo(f"{new.path}  sha256 {new.sha256}  {_compiler(new)}, {new.manifest.provenance['rebuilt']['verified']}")
 
 
@@ -44,12 +45,14 @@ def _compiler(engine: "Engine") -> str:
     return f"{engine.manifest.target.backend.value} {engine.manifest.backend_version}"
 
 
-def _told_stage(name: str, total: int) -> None:
-    typer.echo(json.dumps({"stage": name, "total": total}), err=True)
+class _JsonLines:
+    """Progress for a process that reads it."""
 
+    def stage(self, name: str, total: int) -> None:
+        typer.echo(json.dumps({"stage": name, "total": total}), err=True)
 
-def _told_step() -> None:
-    typer.echo(json.dumps({"steps": 1}), err=True)
+    def advance(self, n: int = 1) -> None:
+        typer.echo(json.dumps({"steps": n}), err=True)
 
 
 def _json(engine: "Engine", *, is_rebuilt: bool) -> str:

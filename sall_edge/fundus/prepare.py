@@ -22,12 +22,14 @@ from sall_edge.spec import ImageSpec
 __all__ = [
     "OUTSIDE_LEVEL",
     "PreparedPhotograph",
+    "Sampling",
     "check_golden_square",
     "cut_mask",
     "cut_square",
     "golden_square",
     "prepare",
     "prepare_file",
+    "sampling_of_square",
 ]
 
 U8 = npt.NDArray[np.uint8]
@@ -64,6 +66,28 @@ class PreparedPhotograph:
     prepare_ms: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Where the pixels of a square come from: a crop of the frame, means of its blocks, points between the blocks.
+
+    Attributes:
+        left_px, top_px, width_px, height_px: The crop; it lies in the frame and is not empty.
+        shrink: Side of a block in pixels; the last row and column are repeated until the blocks fit.
+        step: Blocks from one pixel of the square to the next, below 2.
+        first_x, first_y: The square's first pixel, in blocks from the first block's centre; negative where the field
+            of view leaves the frame.
+    """
+
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+    shrink: int
+    step: float
+    first_x: float
+    first_y: float
+
+
 def prepare(pixels: U8, image: ImageSpec) -> U8:
     """The retina, centred and cut square, as the network was trained to see it.
 
@@ -90,16 +114,18 @@ def cut_square(pixels: U8, field: FieldOfView, image: ImageSpec) -> U8:
 
     Returns:
         (side, side, 3) uint8, RGB, C-contiguous; black outside the field of view and outside the frame.
+
+    Raises:
+        ValueError: The field of view lies beside the frame.
     """
     side = image.side_px
-    pixels, field = _cropped(pixels, field)
-    shrink = int(2 * field.radius_px / side)
-    if shrink > 1:  # whole blocks first: the bilinear warp below sees two pixels at most
-        pixels, field = _block_means(pixels, shrink), field.scaled(1 / shrink)
-    step = 2 * field.radius_px / side  # source pixels per pixel of the square
-    left, top = (center - field.radius_px + step / 2 for center in (field.center_x_px, field.center_y_px))
-    square_to_source = np.array([[step, 0, left], [0, step, top]])
-    square = cv2.warpAffine(pixels, square_to_source, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    height, width = pixels.shape[:2]
+    cut = sampling_of_square(height, width, field, side)
+    pixels = pixels[cut.top_px : cut.top_px + cut.height_px, cut.left_px : cut.left_px + cut.width_px]
+    if cut.shrink > 1:  # whole blocks first: the bilinear warp below sees two pixels at most
+        pixels = _block_means(pixels, cut.shrink)
+    square_to_blocks = np.array([[cut.step, 0, cut.first_x], [0, cut.step, cut.first_y]])
+    square = cv2.warpAffine(pixels, square_to_blocks, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return np.asarray(cv2.bitwise_and(square, _disc(side)), dtype=np.uint8)
 
 
@@ -118,16 +144,38 @@ def cut_mask(mask: npt.NDArray[np.bool_], field: FieldOfView, image: ImageSpec) 
     return np.asarray(cut_square(painted, field, image)[:, :, 0] >= LEAST_COVERED)
 
 
-def _cropped(pixels: U8, field: FieldOfView) -> tuple[U8, FieldOfView]:
-    """The part of the frame that the square needs (a view), so that nothing else is resized."""
-    height, width = pixels.shape[:2]
-    reach = field.radius_px + 2
-    left, right = (int(np.clip(field.center_x_px + way * reach, 0, width)) for way in (-1, 1))
-    top, bottom = (int(np.clip(field.center_y_px + way * reach, 0, height)) for way in (-1, 1))
-    moved = FieldOfView(
+def sampling_of_square(height_px: int, width_px: int, field: FieldOfView, side_px: int) -> Sampling:
+    """Where the pixels of a square come from, whatever cuts it: `cut_square` or the kernel on a GPU.
+
+    Args:
+        height_px, width_px: Size of the frame.
+        field: In pixels of the frame.
+        side_px: The side of the square.
+
+    Raises:
+        ValueError: The field of view lies beside the frame.
+    """
+    reach = field.radius_px + 2  # nothing else of the frame is touched
+    left, right = (int(min(max(field.center_x_px + way * reach, 0), width_px)) for way in (-1, 1))
+    top, bottom = (int(min(max(field.center_y_px + way * reach, 0), height_px)) for way in (-1, 1))
+    if left == width_px or top == height_px:
+        raise ValueError(f"{field} lies beside the frame; it must touch its {width_px}x{height_px} pixels")
+    cropped = FieldOfView(
         center_x_px=field.center_x_px - left, center_y_px=field.center_y_px - top, radius_px=field.radius_px
     )
-    return pixels[top : bottom + 1, left : right + 1], moved
+    shrink = max(1, int(2 * field.radius_px / side_px))
+    blocks = cropped.scaled(1 / shrink) if shrink > 1 else cropped
+    step = 2 * blocks.radius_px / side_px
+    return Sampling(
+        left_px=left,
+        top_px=top,
+        width_px=min(right + 1, width_px) - left,
+        height_px=min(bottom + 1, height_px) - top,
+        shrink=shrink,
+        step=step,
+        first_x=blocks.center_x_px - blocks.radius_px + step / 2,
+        first_y=blocks.center_y_px - blocks.radius_px + step / 2,
+    )
 
 
 def _block_means(pixels: U8, size: int) -> U8:

@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sall_edge.errors import BackendMissing
+from sall_edge.errors import BackendMissing, DeviceFailed
 
-__all__ = ["Buffer", "Gpu", "compute_capability", "open_gpu", "require_driver"]
+__all__ = ["Buffer", "Gpu", "GpuFacts", "compute_capability", "describe_gpu", "open_gpu", "require_driver"]
 
 DRIVER_LIBRARY = "libcuda.so.1"
-_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute in cuda.h
+# CUdevice_attribute in cuda.h
+_MULTIPROCESSORS, _INTEGRATED, _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 16, 18, 75, 76
+_NAME_BYTES = 256
 _JETPACK = "on a Jetson it comes with JetPack (sudo apt install nvidia-jetpack); elsewhere install NVIDIA's driver"
+_FREE_MEMORY = "close other programs, build with a smaller max_batch, or restart the device"
 
 
 def require_driver(*, library: str = DRIVER_LIBRARY) -> ctypes.CDLL:
@@ -40,47 +43,96 @@ def require_driver(*, library: str = DRIVER_LIBRARY) -> ctypes.CDLL:
     return driver
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuFacts:
+    """What tells one GPU from another.
+
+    Attributes:
+        name: As the driver gives it; all Orins have the same.
+        compute_capability: Such as "8.7".
+        multiprocessors: Streaming multiprocessors that are switched on.
+        is_integrated: Whether it shares its memory with the CPU, as on every Jetson.
+    """
+
+    name: str
+    compute_capability: str
+    multiprocessors: int
+    is_integrated: bool
+
+
+def describe_gpu(*, library: str = DRIVER_LIBRARY) -> GpuFacts:
+    """The first GPU.
+
+    Raises:
+        BackendMissing: There is no driver or no GPU.
+    """
+    driver = require_driver(library=library)
+    major, minor, multiprocessors, integrated = (
+        _attribute(driver, attribute)
+        for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR, _MULTIPROCESSORS, _INTEGRATED)
+    )
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    driver.cuDeviceGetName(name, _NAME_BYTES, 0)
+    return GpuFacts(
+        name=name.value.decode(errors="replace") or "unnamed",
+        compute_capability=f"{major}.{minor}",
+        multiprocessors=multiprocessors,
+        is_integrated=bool(integrated),
+    )
+
+
 def compute_capability(*, library: str = DRIVER_LIBRARY) -> str:
     """The first GPU's compute capability, such as "8.7".
 
     Raises:
         BackendMissing: There is no driver or no GPU.
     """
-    driver = require_driver(library=library)
-    numbers = []
-    for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR):
-        number = ctypes.c_int()
-        if status := driver.cuDeviceGetAttribute(ctypes.byref(number), attribute, 0):
-            why = f"cuDeviceGetAttribute answered {status}"
-            raise BackendMissing("the CUDA driver finds no GPU", why, "check that a GPU is there")
-        numbers.append(number.value)
-    return f"{numbers[0]}.{numbers[1]}"
+    return describe_gpu(library=library).compute_capability
+
+
+def _attribute(driver: ctypes.CDLL, attribute: int) -> int:
+    number = ctypes.c_int()
+    if status := driver.cuDeviceGetAttribute(ctypes.byref(number), attribute, 0):
+        why = f"cuDeviceGetAttribute answered {status}"
+        raise BackendMissing("the CUDA driver finds no GPU", why, "check that a GPU is there")
+    return number.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buffer:
-    """One tensor twice: `host` is pinned, `device` is PyCUDA's allocation (its int is the address)."""
+    """One tensor as the CPU and as the GPU see it.
+
+    Attributes:
+        host: Pinned; what the CPU reads and writes.
+        address: What the GPU is told: the same memory where the two share it, else memory of its own.
+        device: PyCUDA's allocation of that; None where the memory is shared.
+    """
 
     host: NDArray[Any]
+    address: int
     device: Any
 
 
 class Gpu:
-    """The GPU's primary context, one stream, and buffers that live until `close`.
+    """The GPU's primary context, one stream, and memory that lives until `close`.
 
     Args:
         driver: The module `pycuda.driver`, or what stands in for it.
+        library: The CUDA driver itself, from `require_driver`.
     """
 
-    def __init__(self, driver: Any) -> None:
+    def __init__(self, driver: Any, library: Any) -> None:
         driver.init()
-        self._driver = driver
-        self._context = driver.Device(0).retain_primary_context()
+        self._driver, self._library = driver, library
+        device = driver.Device(0)
+        self.is_integrated = bool(device.get_attribute(driver.device_attribute.INTEGRATED))
+        self._context = device.retain_primary_context()
         self._held = ExitStack()
         with ExitStack() as on_failure:
-            on_failure.callback(self._context.detach)
+            on_failure.callback(self._detach)
             with self.current():
                 self.stream = driver.Stream()
+                self._start, self._end = driver.Event(), driver.Event()
             on_failure.pop_all()
 
     @contextmanager
@@ -93,31 +145,91 @@ class Gpu:
             self._context.pop()
 
     def buffer(self, shape: tuple[int, ...], dtype: DTypeLike) -> Buffer:
-        """Pinned and device memory of one tensor; call inside `current`."""
-        host = self._driver.pagelocked_empty(shape, dtype)
-        self._held.callback(host.base.free)
-        device = self._driver.mem_alloc(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        """Memory of one tensor; call inside `current`.
+
+        Raises:
+            DeviceFailed: There is not enough of it.
+        """
+        flags = self._driver.host_alloc_flags.DEVICEMAP if self.is_integrated else 0
+        with self._enough_memory():
+            host = self._driver.pagelocked_empty(shape, dtype, mem_flags=flags)
+            self._held.callback(host.base.free)
+            if self.is_integrated:  # the GPU reads the pinned memory itself: nothing is copied
+                return Buffer(host=host, address=int(host.base.get_device_pointer()), device=None)
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        device = self.memory(size)
+        return Buffer(host=host, address=int(device), device=device)
+
+    def memory(self, size: int) -> Any:
+        """PyCUDA's allocation of so many bytes on the device; call inside `current`.
+
+        Raises:
+            DeviceFailed: There is not enough of it.
+        """
+        with self._enough_memory():
+            device = self._driver.mem_alloc(max(size, 1))
         self._held.callback(device.free)
-        return Buffer(host=host, device=device)
+        return device
 
     def upload(self, buffer: Buffer, rows: int) -> None:
-        """Queues the first rows, host to device."""
-        self._driver.memcpy_htod_async(buffer.device, buffer.host[:rows], self.stream)
+        """Queues the first rows, host to device; nothing where the memory is shared."""
+        if buffer.device is not None:
+            self._driver.memcpy_htod_async(buffer.device, buffer.host[:rows], self.stream)
 
     def download(self, buffer: Buffer, rows: int) -> None:
-        """Queues the first rows, device to host."""
-        self._driver.memcpy_dtoh_async(buffer.host[:rows], buffer.device, self.stream)
+        """Queues the first rows, device to host; nothing where the memory is shared."""
+        if buffer.device is not None:
+            self._driver.memcpy_dtoh_async(buffer.host[:rows], buffer.device, self.stream)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Times what the block queues, by events on the stream; `elapsed_ms` has it after `synchronize`."""
+        self._start.record(self.stream)
+        yield
+        self._end.record(self.stream)
+
+    def elapsed_ms(self) -> float:
+        """Time between start and end of the last `timed` block on the GPU; call inside `current`."""
+        return float(self._start.time_till(self._end))
 
     def synchronize(self) -> None:
-        """Waits until everything that was queued is done."""
-        self.stream.synchronize()
+        """Waits until everything that was queued is done.
+
+        Raises:
+            DeviceFailed: Something that was queued went wrong.
+        """
+        try:
+            self.stream.synchronize()
+        except self._driver.Error as cause:
+            fix = "restart the device; when it happens again, report it with the output of sall-edge doctor"
+            raise DeviceFailed("the GPU stopped", str(cause), fix) from cause
 
     def close(self) -> None:
-        """Frees the buffers, the stream and the context, whatever one of them answers."""
+        """Frees the memory, the stream and the context, whatever one of them answers."""
         with ExitStack() as last:
-            last.callback(self._context.detach)
+            last.callback(self._detach)
             with self.current(), self._held:
-                del self.stream
+                del self.stream, self._start, self._end
+
+    def _detach(self) -> None:
+        """Gives the context back and leaves the driver's stack of contexts as it was.
+
+        PyCUDA pushes the context to release it and expects the driver to pop it, which it does for contexts that
+        PyCUDA made, not for the primary one.
+        """
+        before, after = ctypes.c_void_p(), ctypes.c_void_p()
+        self._library.cuCtxGetCurrent(ctypes.byref(before))
+        self._context.detach()
+        self._library.cuCtxGetCurrent(ctypes.byref(after))
+        if after.value != before.value:
+            self._library.cuCtxPopCurrent_v2(ctypes.byref(after))
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        try:
+            yield
+        except self._driver.MemoryError as cause:
+            raise DeviceFailed("the GPU's memory is not enough for this engine", str(cause), _FREE_MEMORY) from cause
 
 
 def open_gpu() -> Gpu:
@@ -126,10 +238,10 @@ def open_gpu() -> Gpu:
     Raises:
         BackendMissing: No driver, no GPU, or PyCUDA is not installed.
     """
-    require_driver()
+    library = require_driver()
     try:
         driver = importlib.import_module("pycuda.driver")
     except ImportError as cause:
-        fix = "pip install pycuda (on a Jetson it compiles for about two minutes and needs nvidia-jetpack)"
+        fix = "pip install pycuda (on a Jetson it compiles for some minutes and needs nvidia-jetpack)"
         raise BackendMissing("PyCUDA is not installed", str(cause), fix) from cause
-    return Gpu(driver)
+    return Gpu(driver, library)

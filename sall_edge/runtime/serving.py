@@ -7,7 +7,7 @@ blank screen too: the FP32 graph is what the engine was judged against, so the C
 from dataclasses import dataclass
 
 from sall_edge.artifacts import Engine
-from sall_edge.errors import ArtefactForeign, BackendMissing
+from sall_edge.errors import ArtefactForeign, BackendMissing, DeviceFailed
 from sall_edge.fundus.prepare import check_golden_square
 from sall_edge.runtime.session import Session, open_reference, open_session
 from sall_edge.runtime.tensorrt import library
@@ -39,9 +39,10 @@ class StandIn:
 def open_serving(engine: Engine, *, threads: int | None = None) -> tuple[Session, StandIn | None]:
     """A session, and what has to be told when it is the CPU's: None when the engine itself runs.
 
-    The CPU stands in for a TensorRT plan that another version or another GPU's TensorRT wrote, and for a TensorRT,
-    PyCUDA, driver or GPU that is not there. It does not stand in for a damaged bundle (`open_engine` refuses it), for
-    other pixels than the engine was trained on, or for an engine that was built for the CPU.
+    The CPU stands in for a TensorRT plan that another version or another GPU's TensorRT wrote, for a TensorRT, PyCUDA,
+    driver or GPU that is not there, and for a GPU that fails to open the plan (no memory left). It does not stand in
+    for a damaged bundle (`open_engine` refuses it), for other pixels than the engine was trained on, or for an engine
+    that was built for the CPU.
 
     Args:
         engine: From `open_engine`.
@@ -56,16 +57,16 @@ def open_serving(engine: Engine, *, threads: int | None = None) -> tuple[Session
     check_golden_square(manifest.golden_square, manifest.image)  # first: what follows is about the plan alone
     try:
         return open_session(engine, threads=threads), None
-    except (ArtefactForeign, BackendMissing) as problem:
+    except (ArtefactForeign, BackendMissing, DeviceFailed) as problem:
         if manifest.target.backend not in _CUDA:
             raise
         stand_in = _stand_in(engine, problem)
         return open_reference(engine, because=stand_in.because), stand_in
 
 
-def _stand_in(engine: Engine, problem: ArtefactForeign | BackendMissing) -> StandIn:
+def _stand_in(engine: Engine, problem: ArtefactForeign | BackendMissing | DeviceFailed) -> StandIn:
     because = " ".join(f"{problem.what}: {problem.why}".split())
-    if isinstance(problem, BackendMissing):
+    if not isinstance(problem, ArtefactForeign):
         return StandIn(because=because, remedy=problem.fix, is_stale=False)
     is_same_version = str(library(engine.manifest.target.backend).__version__) == engine.manifest.backend_version
     force = " --force" if is_same_version else ""  # the version is right and the plan cannot be read: another GPU

@@ -1,33 +1,41 @@
-"""TensorRT 10.3 to 11.4 and TensorRT-RTX: a plan, one stream, pinned buffers that are made once.
+"""TensorRT 10.3 to 11.4 and TensorRT-RTX: a plan, one stream, memory that is allocated once.
 
-Only calls that all of these versions share are used, and the module is a parameter (`trt`). No GPU was at hand when
-this was written: the order of the calls is tested with recording stand-ins, the calls themselves await a Jetson.
+Only calls that all of these versions share are used, and the module is a parameter (`trt`). What was proven without a
+GPU, and what only a device can show: docs/evidence.md.
 """
 
 import importlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sall_edge.artifacts import EngineManifest
-from sall_edge.errors import ArtefactForeign, BackendMissing
-from sall_edge.runtime.cuda import Gpu, open_gpu, require_driver
+from sall_edge.errors import ArtefactForeign, BackendMissing, DeviceFailed
+from sall_edge.runtime.cuda import Buffer, Gpu, open_gpu, require_driver
+from sall_edge.runtime.cuda_graph import CudaGraph, CudaGraphs, no_cuda_graphs, open_cuda_graphs
+from sall_edge.runtime.nvidia_errors import explain
 from sall_edge.spec import Backend
 
-__all__ = ["OLDEST", "TensorrtRunner", "library", "open_runner", "shared_logger"]
+if TYPE_CHECKING:
+    import tensorrt as trt  # in tests its signatures of 10.3 to 11.4 are what mypy checks these calls against
 
+__all__ = ["OLDEST", "TensorrtRunner", "library", "made", "open_runner", "shared_logger"]
+
+MadeT = TypeVar("MadeT")
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
 OLDEST = (10, 3)
 """JetPack 6 has 10.3; 8.x (JetPack 5, Xavier) lacks strongly typed networks, so precision would not be the graph's."""
 _LOG_LINES = 50_000
+_REBUILD = "build the engine again on this device: sall-edge rebuild ENGINE"
+_RESTART = "free GPU memory, or restart the device"
 
 
 @cache
@@ -74,80 +82,157 @@ def _imported(module: str, name: str, fix: str) -> Any:
         raise BackendMissing(f"{name} is not installed", str(cause), fix) from cause
 
 
+def made(trt: Any, factory: Callable[[Any], MadeT], log: Any) -> MadeT:
+    """A `Builder` or `Runtime`, with TensorRT's reason when it makes none.
+
+    Raises:
+        BackendMissing: NVIDIA's factory returned nothing, which the bindings report as a TypeError.
+    """
+    try:
+        return factory(log)
+    except TypeError as cause:
+        explanation = explain(log.errors() or [str(cause)], fix="check the driver with nvidia-smi and sall-edge doctor")
+        raise BackendMissing(f"TensorRT {trt.__version__} does not start", explanation.why, explanation.fix) from cause
+
+
 class TensorrtRunner:
-    """A deserialised plan with its execution context and buffers for the largest batch.
+    """A deserialised plan with its execution contexts and memory for the largest batch.
 
     Args:
         plan: Bytes that `trt.__version__` wrote.
         manifest: Of the engine that the plan belongs to.
         trt: The module `tensorrt` or `tensorrt_rtx`.
         gpu: Owned by the runner from here on, also when opening fails.
+        open_graphs: Makes what records CUDA graphs on a stream; None where that cannot be had.
+
+    Attributes:
+        version: Of TensorRT.
+        execution: How a single square is run: "CUDA graph", or the reason why it is not.
     """
 
-    def __init__(self, plan: bytes, manifest: EngineManifest, *, trt: Any, gpu: Gpu) -> None:
+    def __init__(
+        self,
+        plan: bytes,
+        manifest: EngineManifest,
+        *,
+        trt: Any,
+        gpu: Gpu,
+        open_graphs: Callable[[int], CudaGraphs | None] = no_cuda_graphs,
+    ) -> None:
         self.version = str(trt.__version__)
+        self.execution = "kernel by kernel: cuda-core 1.0 or later is not installed"
         self._gpu = gpu
         self._log = shared_logger(trt)
-        self._runtime: Any = None
-        self._engine: Any = None
-        self._context: Any = None
+        self._runtime: trt.Runtime | None = None
+        self._engine: trt.ICudaEngine | None = None
+        self._batch: trt.IExecutionContext | None = None
+        self._single: trt.IExecutionContext | None = None
+        self._recorded: CudaGraph | None = None
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             with gpu.current():
                 self._open(plan, manifest, trt)
+                self._warm_up(open_graphs(int(gpu.stream.handle)))
             on_failure.pop_all()
 
     def _open(self, plan: bytes, manifest: EngineManifest, trt: Any) -> None:
         self._log.lines.clear()
-        self._runtime = trt.Runtime(self._log)
-        self._engine = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
-            why = "; ".join(self._log.errors()) or "TensorRT gave no reason"
-            fix = "build the engine again on this device"
-            raise ArtefactForeign(f"TensorRT {self.version} cannot read the plan", why, fix)
-        self._context = self._engine.create_execution_context()
-        if self._context is None:
-            raise self._failure("create an execution context")
-        rows = manifest.target.max_batch
-        names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
-        self._outputs = {}
-        for name in names:
-            row = tuple(self._engine.get_tensor_shape(name))[1:]
-            is_output = self._engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT
-            buffer = self._gpu.buffer((rows, *row), np.float32 if is_output else np.uint8)
-            if is_output:
-                self._outputs[name] = buffer
+        self._runtime = made(trt, trt.Runtime, self._log)
+        if manifest.target.dla_core is not None:
+            self._runtime.DLA_core = manifest.target.dla_core
+        self._engine = engine = self._runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            explanation = explain(self._log.errors(), fix=_REBUILD)
+            raise ArtefactForeign(f"TensorRT {self.version} cannot read the plan", explanation.why, explanation.fix)
+        self._outputs: dict[str, Buffer] = {}
+        rows = manifest.target.max_batch if manifest.target.dla_core is None else 1
+        for name in [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]:
+            row = tuple(engine.get_tensor_shape(name))[1:]
+            if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT:
+                self._outputs[name] = self._gpu.buffer((rows, *row), np.float32)
             else:
-                self._input_name, self._input = name, buffer
-            if not self._context.set_tensor_address(name, int(buffer.device)):
+                self._input_name, self._input = name, self._gpu.buffer((rows, *row), np.uint8)
+        # One context for the graph, one for batches: a graph is bound to the shapes of the context that it was
+        # recorded from. They are never at work at the same time, so one scratch memory serves both.
+        size = engine.device_memory_size_v2
+        scratch = int(self._gpu.memory(size))
+        self._batch, self._single = self._context(trt, scratch, size), self._context(trt, scratch, size)
+
+    def _context(self, trt: Any, scratch: int, size: int) -> "trt.IExecutionContext":
+        assert self._engine is not None
+        context = self._engine.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        if context is None:
+            raise self._failure("create an execution context")
+        context.set_device_memory(scratch, size)
+        for name, buffer in (*self._outputs.items(), (self._input_name, self._input)):
+            if not context.set_tensor_address(name, buffer.address):
                 raise self._failure(f"bind {name}")
+        return context
+
+    def _warm_up(self, graphs: CudaGraphs | None) -> None:
+        """Runs each context once, which loads its kernels, and records a single square's work."""
+        self._input.host[:] = 0
+        self._queue(self._batch, len(self._input.host))
+        self._queue(self._single, 1)
+        self._gpu.synchronize()
+        if graphs is None:
+            return
+        try:
+            self._recorded = graphs.record(lambda: self._queue_on_stream(self._single, 1))
+            self.execution = "CUDA graph"
+        except Exception as problem:  # cuda-core's errors share no other base; it is slower without, and as right
+            self.execution = f"kernel by kernel: this plan cannot be recorded ({problem})"
 
     def infer(self, squares: U8) -> Mapping[str, F32]:
-        """Outputs by name: views of pinned memory, valid until the next call."""
+        """Outputs by name: views of pinned memory, valid until the next call.
+
+        Raises:
+            DeviceFailed: TensorRT or the GPU refuses.
+        """
         rows = len(squares)
+        np.copyto(self._input.host[:rows], squares)
         with self._gpu.current():
-            np.copyto(self._input.host[:rows], squares)
-            if not self._context.set_input_shape(self._input_name, squares.shape):
-                raise self._failure(f"take a batch of {rows}")
-            self._gpu.upload(self._input, rows)
-            if not self._context.execute_async_v3(self._gpu.stream.handle):
-                raise self._failure("run the engine")
-            for buffer in self._outputs.values():
-                self._gpu.download(buffer, rows)
+            with self._gpu.timed():
+                if rows == 1 and self._recorded is not None:
+                    self._recorded.launch()
+                else:
+                    self._queue(self._batch, rows)
             self._gpu.synchronize()
         return {name: buffer.host[:rows] for name, buffer in self._outputs.items()}
 
-    def close(self) -> None:
-        """Frees TensorRT's objects first, then the memory that they point to."""
+    @property
+    def stream_ms(self) -> float:
+        """Time of the last `infer` on the GPU's stream, copies included, by the GPU's own clock."""
         with self._gpu.current():
-            self._context = None
-            self._engine = None
-            self._runtime = None
-        self._gpu.close()
+            return self._gpu.elapsed_ms()
 
-    def _failure(self, verb: str) -> BackendMissing:
-        why = "; ".join(self._log.errors()) or "TensorRT gave no reason"
-        return BackendMissing(f"TensorRT {self.version} cannot {verb}", why, "free GPU memory, or restart the device")
+    def _queue(self, context: "trt.IExecutionContext | None", rows: int) -> None:
+        assert context is not None
+        if not context.set_input_shape(self._input_name, (rows, *self._input.host.shape[1:])):
+            raise self._failure(f"take a batch of {rows}")
+        self._queue_on_stream(context, rows)
+
+    def _queue_on_stream(self, context: "trt.IExecutionContext | None", rows: int) -> None:
+        assert context is not None
+        self._gpu.upload(self._input, rows)
+        if not context.execute_async_v3(self._gpu.stream.handle):
+            raise self._failure("run the engine")
+        for buffer in self._outputs.values():
+            self._gpu.download(buffer, rows)
+
+    def close(self) -> None:
+        """Frees the recording first, then TensorRT's objects, then the memory that they point to."""
+        with ExitStack() as last:
+            last.callback(self._gpu.close)
+            with self._gpu.current():
+                recorded, self._recorded = self._recorded, None
+                self._single = self._batch = self._engine = self._runtime = None
+                if recorded is not None:
+                    recorded.close()
+
+    def _failure(self, verb: str) -> DeviceFailed:
+        explanation = explain(self._log.errors(), fix=_RESTART)
+        return DeviceFailed(f"TensorRT {self.version} cannot {verb}", explanation.why, explanation.fix)
 
 
 def open_runner(plan: Path, manifest: EngineManifest, *, trt: Any) -> TensorrtRunner:
@@ -155,11 +240,13 @@ def open_runner(plan: Path, manifest: EngineManifest, *, trt: Any) -> TensorrtRu
 
     Raises:
         ArtefactForeign: Another version of TensorRT wrote the plan, or it was made for another GPU.
-        BackendMissing: No driver, no GPU, no PyCUDA, or TensorRT fails to run.
+        BackendMissing: No driver, no GPU, no PyCUDA, or TensorRT does not start.
+        DeviceFailed: The memory is not enough, or the GPU refuses to run.
     """
     if trt.__version__ != manifest.backend_version:
         what = f"{plan} was compiled by {trt.__name__} {manifest.backend_version}"
         why = f"this machine has {trt.__version__}, and a plan runs only in the version that wrote it"
-        raise ArtefactForeign(what, why, "build the engine again on this device")
+        raise ArtefactForeign(what, why, _REBUILD)
     require_driver()  # before any trt.Runtime, which would end the process without a driver
-    return TensorrtRunner(plan.read_bytes(), manifest, trt=trt, gpu=open_gpu())
+    content = plan.read_bytes()
+    return TensorrtRunner(content, manifest, trt=trt, gpu=open_gpu(), open_graphs=open_cuda_graphs)

@@ -1,4 +1,7 @@
 import importlib.util
+import signal
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -7,14 +10,17 @@ from fakes.tiny_graph import SIDE_PX
 
 import engines.tensorrt
 from engines.build import build_float, build_int8
+from engines.compiled import CompilerOptions
 from engines.targets import load_target
-from engines.tensorrt import build_plan, compile_graph, kernels_from_log
+from engines.tensorrt import build_plan, compile_graph
 from sall_edge.artifacts import OnnxModel, QdqModel, open_engine
 from sall_edge.errors import ArtefactChanged, BackendMissing, BuildError
+from sall_edge.runtime.cuda import GpuFacts
 from sall_edge.runtime.session import open_session
 from sall_edge.spec import ImageSpec, Precision, TargetSpec
 
 IMAGE = ImageSpec(side_px=SIDE_PX)
+DESKTOP = GpuFacts(name="a card", compute_capability="8.9", multiprocessors=46, is_integrated=False)
 HEADS = 2
 """The tiny graph's class activation maps are float convolutions; its two other convolutions are quantized."""
 
@@ -22,36 +28,6 @@ needs_rtx = pytest.mark.skipif(
     importlib.util.find_spec("tensorrt_rtx") is None,
     reason="tensorrt_rtx is not installed: pip install 'sall-edge[rtx]'",
 )
-
-LAYER = (
-    "Name: {}, LayerType: {}, Inputs: [ {{ Name: a, Dimensions: [-1,4], Datatype: {}, Format: x }}], Constants: [ {{ \
-Name: w, Dimensions: [4], Datatype: Float, Format: x }}], Outputs: []"
-)
-LOG = "\n".join(
-    [
-        "Layers:",
-        "Name: __mye1_myl0_0, LayerType: shape_call, Inputs: [], Constants: [], Outputs: [], TacticName: , Metadata: ",
-        LAYER.format("__myl_Cast_myl0_1", "kgen", "UInt8"),
-        LAYER.format("node_stem_myl0_3", "correlation", "Int8"),
-        LAYER.format("node_head_myl0_12", "gemm", "Float"),
-        LAYER.format("node_half_myl0_13", "correlation", "Half"),
-        LAYER.format("node_new_myl0_14", "correlation", "FP8"),
-    ]
-)
-
-
-def test_kernels_are_read_from_the_verbose_log() -> None:
-    report = kernels_from_log(["Reserving memory", LOG, "Total Weights Memory: 4058276 bytes"])
-    found = [(kernel.name, kernel.dtype) for kernel in report.kernels]
-    assert found == [("node_stem", "int8"), ("node_head", "fp32"), ("node_half", "fp16"), ("node_new", "FP8")]
-    assert str(report) == "1 of 4 convolutions INT8; node_head fp32, node_half fp16, node_new FP8"
-    assert report.as_json()["others"][0] == {"name": "node_head", "dtype": "fp32"}
-
-
-def test_a_log_without_layers_claims_nothing() -> None:
-    report = kernels_from_log(["Engine generation completed"])
-    assert report.kernels == ()
-    assert str(report) == "the compiler does not tell which convolutions are INT8"
 
 
 @pytest.mark.slow
@@ -67,6 +43,7 @@ def test_rtx_compiles_a_qdq_graph_with_every_quantized_convolution_int8(
     assert engine.manifest.provenance["smoke"].startswith("compiled, not run: no GPU")
     assert sorted(file.name for file in engine.path.iterdir()) == [
         "engine.plan",
+        "layers.txt",
         "manifest.json",
         "model.onnx",
         "qdq.onnx",
@@ -96,7 +73,7 @@ def test_an_rtx_engine_does_not_run_without_a_driver_and_says_so(
         raise BackendMissing("the CUDA driver is not on this machine", "no library", "install it")
 
     monkeypatch.setattr("sall_edge.runtime.tensorrt.require_driver", refuse)
-    monkeypatch.setattr(engines.tensorrt, "compute_capability", refuse)
+    monkeypatch.setattr(engines.tensorrt, "describe_gpu", refuse)
     engine = build_float(model, load_target("rtx"), tmp_path / "engine")
     with pytest.raises(BackendMissing, match="the CUDA driver is not on this machine"):
         open_session(engine)
@@ -166,7 +143,7 @@ def test_another_gpu_than_the_targets_is_refused(
 ) -> None:
     monkeypatch.setattr(engines.tensorrt, "require_driver", lambda: None)
     monkeypatch.setattr(engines.tensorrt, "library", lambda backend: None)
-    monkeypatch.setattr(engines.tensorrt, "compute_capability", lambda: "8.9")
+    monkeypatch.setattr(engines.tensorrt, "describe_gpu", lambda: DESKTOP)
     with pytest.raises(BuildError) as error:
         build_float(model, load_target("orin-nano"), tmp_path / "engine")
     assert "this one has compute capability 8.9" in error.value.why
@@ -194,3 +171,55 @@ def test_driver_and_library_that_are_both_missing_are_named_together(
 def test_every_jetson_that_ships_may_be_built_for(name: str) -> None:
     target: TargetSpec = load_target(name)
     engines.tensorrt._check_target(target)  # raises for what TensorRT 10.3 cannot serve
+
+
+class _Bar:
+    """Notes what it is told; `stop_at` interrupts the main thread when the bar has come so far."""
+
+    def __init__(self, on_advance: Callable[[int], None] = lambda reached: None) -> None:
+        self.stages: list[str] = []
+        self.reached = 0
+        self._on_advance = on_advance
+
+    def stage(self, name: str, total: int) -> None:
+        self.stages.append(name)
+        self.total = total
+
+    def advance(self, n: int = 1) -> None:
+        self.reached += n
+        self._on_advance(self.reached)
+
+
+@needs_rtx
+def test_a_build_shows_how_far_it_is(model: OnnxModel) -> None:
+    import tensorrt_rtx
+
+    bar = _Bar()
+    build_plan(tensorrt_rtx, model.path, target=load_target("rtx"), image=IMAGE, options=CompilerOptions(progress=bar))
+    assert bar.stages == ["tensorrt_rtx compiles"]
+    assert bar.total // 2 < bar.reached <= bar.total
+
+
+@needs_rtx
+def test_ctrl_c_ends_a_build_and_writes_nothing(model: OnnxModel, tmp_path: Path) -> None:
+    interrupted: list[int] = []
+
+    def interrupt(reached: int) -> None:
+        if not interrupted:
+            interrupted.append(reached)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    options = CompilerOptions(progress=_Bar(interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        build_float(model, load_target("rtx"), tmp_path / "engine", options=options)
+    assert interrupted
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_rtx
+def test_rtx_times_nothing_and_keeps_no_cache(model: OnnxModel, tmp_path: Path) -> None:
+    import tensorrt_rtx
+
+    options = CompilerOptions(timing_caches=tmp_path)
+    build_plan(tensorrt_rtx, model.path, target=load_target("rtx"), image=IMAGE, options=options, gpu=DESKTOP)
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from fakes.older_bundle import PLAN, install_device, older, tensorrt_bundle
 import engines.rebuild
 from engines.claim import claimed
 from engines.compile import compiler_version
-from engines.compiled import Compiled, KernelReport
+from engines.compiled import Compiled, CompilerOptions, KernelReport
 from engines.rebuild import is_current, rebuild
 from sall_edge.artifacts import Engine, open_engine
 from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError, GateRefused, OutputError, ParityError
@@ -76,7 +76,15 @@ def test_a_plan_of_another_tensorrt_is_compiled_verified_and_swapped_in(
 ) -> None:
     install_device(monkeypatch, "10.16.1")
     said: list[object] = []
-    new = rebuild(plan, stage=lambda name, total: said.append((name, total)), advance=lambda: said.append(1))
+
+    class Progress:
+        def stage(self, name: str, total: int) -> None:
+            said.append((name, total))
+
+        def advance(self, n: int = 1) -> None:
+            said.append(n)
+
+    new = rebuild(plan, options=CompilerOptions(progress=Progress()))
     assert said == [("compiling", 1), 1, ("verifying", 17), *[1] * 17]
     assert (new.path / PLAN).read_bytes() == b"a plan of 10.16.1"
     assert new.manifest.backend_version == "10.16.1"

@@ -22,6 +22,9 @@ class _Allocation:
         del self.driver.live[id(self)]  # a double free raises KeyError
         self.driver.calls.append(f"free {self.kind}")
 
+    def get_device_pointer(self) -> int:
+        return id(self)
+
     def __int__(self) -> int:
         return id(self)
 
@@ -42,21 +45,43 @@ class _Stream:
         self.driver.calls.append("destroy stream")
 
 
+class _Event:
+    def __init__(self, driver: "RecordingDriver") -> None:
+        self.driver = driver
+
+    def record(self, stream: _Stream) -> None:
+        self.driver.events += 1
+
+    def time_till(self, later: "_Event") -> float:
+        assert self.driver.depth, "no context is current"
+        return 1.5
+
+
 class RecordingDriver:
     """The module `pycuda.driver`."""
 
-    def __init__(self) -> None:
+    Error = RuntimeError
+    MemoryError = type("MemoryError", (RuntimeError,), {})
+    device_attribute = SimpleNamespace(INTEGRATED="integrated")
+    host_alloc_flags = SimpleNamespace(DEVICEMAP=2)
+
+    def __init__(self, *, is_integrated: bool = False) -> None:
+        self.is_integrated = is_integrated
+        self.events = 0
         self.calls: list[str] = []
         self.live: dict[int, _Allocation] = {}
         self.depth = 0
         self.retained = 0
+        nothing = SimpleNamespace(cuCtxGetCurrent=lambda place: 0, cuCtxPopCurrent_v2=lambda place: 0)
+        self.library = nothing  # its stack of contexts is `depth`
 
     def init(self) -> None:
         self.calls.append("init")
 
     def Device(self, ordinal: int) -> SimpleNamespace:  # noqa: N802  # PyCUDA's name
         assert ordinal == 0
-        return SimpleNamespace(retain_primary_context=self._retain)
+        attributes = {"integrated": int(self.is_integrated)}
+        return SimpleNamespace(retain_primary_context=self._retain, get_attribute=attributes.__getitem__)
 
     def _retain(self) -> "RecordingDriver":
         self.retained += 1
@@ -75,10 +100,14 @@ class RecordingDriver:
     def Stream(self) -> _Stream:  # noqa: N802  # PyCUDA's name
         return _Stream(self)
 
+    def Event(self) -> _Event:  # noqa: N802  # PyCUDA's name
+        return _Event(self)
+
     def mem_alloc(self, size: int) -> _Allocation:
         return _Allocation(self, "device", size)
 
-    def pagelocked_empty(self, shape: tuple[int, ...], dtype: object) -> SimpleNamespace:
+    def pagelocked_empty(self, shape: tuple[int, ...], dtype: object, mem_flags: int = 0) -> SimpleNamespace:
+        assert mem_flags == (self.host_alloc_flags.DEVICEMAP if self.is_integrated else 0)
         allocation = _Allocation(self, "pinned", int(np.prod(shape)) * np.dtype(dtype).itemsize)
         array = np.frombuffer(allocation.content, dtype).reshape(shape)
         return _PinnedArray(array, allocation)
@@ -122,7 +151,12 @@ class _Severity:
 
 class _Context:
     def __init__(self, trt: "RecordingTensorrt") -> None:
-        self.trt, self.addresses, self.rows = trt, {}, 0
+        self.trt, self.addresses, self.rows, self.scratch = trt, {}, 0, None
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        assert size == self.trt.scratch_bytes
+        assert memory in self.trt.driver.live
+        self.scratch = memory
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self.trt.calls.append(f"bind {name}")
@@ -137,6 +171,7 @@ class _Context:
     def execute_async_v3(self, stream: int) -> bool:
         """Every output element of row i becomes the first pixel of square i."""
         assert stream == _Stream.handle
+        assert self.scratch is not None, "the context has no memory"
         self.trt.calls.append("execute")
         live = self.trt.driver.live
         row_bytes = int(np.prod(self.trt.shapes["image"][1:]))
@@ -157,8 +192,10 @@ class _Engine:
     def __init__(self, trt: "RecordingTensorrt") -> None:
         self.trt = trt
         self.num_io_tensors = len(trt.shapes)
+        self.device_memory_size_v2 = trt.scratch_bytes
 
-    def create_execution_context(self) -> _Context | None:
+    def create_execution_context(self, strategy: str) -> _Context | None:
+        assert strategy == "user managed"
         return None if self.trt.fail_at == "create_execution_context" else _Context(self.trt)
 
     def get_tensor_name(self, index: int) -> str:
@@ -179,6 +216,8 @@ class RecordingTensorrt:
 
     __name__ = "tensorrt"
     TensorIOMode = SimpleNamespace(INPUT="input", OUTPUT="output")
+    ExecutionContextAllocationStrategy = SimpleNamespace(USER_MANAGED="user managed")
+    scratch_bytes = 512
 
     class ILogger:
         pass

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from sall_edge.errors import ArtefactForeign, FieldNotFound
 from sall_edge.fundus.decode import decode, read_bytes
 from sall_edge.fundus.field import FieldOfView, find_field
-from sall_edge.fundus.prepare import check_golden_square, cut_mask, cut_square, golden_square, prepare, prepare_file
+from sall_edge.fundus.prepare import (
+    check_golden_square,
+    cut_mask,
+    cut_square,
+    golden_square,
+    prepare,
+    prepare_file,
+    sampling_of_square,
+)
 from sall_edge.spec import ImageSpec
 
 U8 = npt.NDArray[np.uint8]
@@ -108,6 +116,24 @@ def test_what_the_frame_cut_off_is_black(draw_disc: DrawDisc) -> None:
     assert not square[:35].any()
     assert not square[-35:].any()
     assert square[100].max() > 100
+
+
+def test_a_field_beside_the_frame_is_refused() -> None:
+    field = FieldOfView(center_x_px=500, center_y_px=100, radius_px=90)
+    with pytest.raises(ValueError, match="lies beside the frame; it must touch its 400x300 pixels"):
+        cut_square(np.zeros((300, 400, 3), np.uint8), field, ImageSpec())
+
+
+def test_a_sampling_names_the_pixels_that_a_square_needs_and_no_others() -> None:
+    field = FieldOfView(center_x_px=520.4, center_y_px=90.2, radius_px=180)
+    cut = sampling_of_square(400, 600, field, 96)
+    assert (cut.left_px, cut.left_px + cut.width_px) == (338, 600)
+    assert (cut.top_px, cut.top_px + cut.height_px) == (0, 273)
+    assert cut.shrink == 3
+    assert cut.step == pytest.approx(360 / 96 / 3)
+    last_x = (cut.first_x + 95 * cut.step + 0.5) * 3 - 0.5 + cut.left_px
+    assert last_x == pytest.approx(field.center_x_px + 180 - 360 / 96 / 2)
+    assert cut.first_y < 0
 
 
 def test_a_dark_frame_is_refused() -> None:

@@ -9,15 +9,16 @@ from fakes.recording_gpu import RecordingDriver
 
 from sall_edge.errors import BackendMissing
 from sall_edge.runtime import cuda
-from sall_edge.runtime.cuda import Gpu, compute_capability, open_gpu, require_driver
+from sall_edge.runtime.cuda import Gpu, GpuFacts, compute_capability, describe_gpu, open_gpu, require_driver
 
 DRIVER = """
 int cuInit(unsigned flags) { return STATUS; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     if (NO_DEVICE) return 101;
-    *value = attribute == 75 ? 8 : 7;
+    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 18 ? 1 : 16;
     return 0;
 }
+int cuDeviceGetName(char *name, int size, int device) { name[0] = 'O', name[1] = 0; return 0; }
 """
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler to make a stand-in driver")
@@ -53,6 +54,8 @@ def test_the_compute_capability_is_read_from_the_driver(tmp_path: Path) -> None:
     library = _driver(tmp_path, STATUS=0, NO_DEVICE=0)
     assert isinstance(require_driver(library=library), ctypes.CDLL)
     assert compute_capability(library=library) == "8.7"
+    facts = GpuFacts(name="O", compute_capability="8.7", multiprocessors=16, is_integrated=True)
+    assert describe_gpu(library=library) == facts
 
 
 @needs_compiler
@@ -84,7 +87,8 @@ def test_the_driver_is_asked_before_pycuda(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_rows_come_back_as_they_were_sent() -> None:
-    gpu = Gpu(RecordingDriver())
+    driver = RecordingDriver()
+    gpu = Gpu(driver, driver.library)
     with gpu.current():
         buffer = gpu.buffer((4, 3), np.float32)
         buffer.host[...] = np.arange(12).reshape(4, 3)
@@ -98,7 +102,7 @@ def test_rows_come_back_as_they_were_sent() -> None:
 
 def test_close_frees_all_even_when_one_free_fails() -> None:
     driver = RecordingDriver()
-    gpu = Gpu(driver)
+    gpu = Gpu(driver, driver.library)
     with gpu.current():
         gpu.buffer((4,), np.uint8)
         last = gpu.buffer((4,), np.uint8)
@@ -118,5 +122,5 @@ def test_a_stream_that_cannot_be_made_gives_the_context_back(monkeypatch: pytest
 
     monkeypatch.setattr(driver, "Stream", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
-        Gpu(driver)
+        Gpu(driver, driver.library)
     assert driver.retained == driver.depth == 0

@@ -3,9 +3,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes.jetson_board import ORIN_NANO_JP6, XAVIER_NX, written
 
 from sall_edge.errors import BackendMissing
 from sall_edge.runtime import machine
+from sall_edge.runtime.jetson import read_device
 from sall_edge.runtime.machine import Check, checks, cpu_flags, cpu_model, describe, is_int8_exact
 
 ROOT = Path(__file__).parents[3]
@@ -79,10 +81,47 @@ def test_little_free_memory_is_reported(tmp_path: Path, monkeypatch: pytest.Monk
     assert check.detail == "0.5 of 4.0 GiB free"
 
 
-def test_a_jetson_is_recognised_by_its_release_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "release").write_text("# R36 (release), REVISION: 4.3\nmore\n")
-    monkeypatch.setattr(machine, "JETPACK_RELEASE", tmp_path / "release")
-    assert _named("JetPack").detail == "# R36 (release), REVISION: 4.3"
+def test_a_jetson_is_judged_with_the_rest(tmp_path: Path) -> None:
+    device = read_device(written(tmp_path, ORIN_NANO_JP6))
+    found = {check.name: check for check in checks(device, workspace_mib=512)}
+    assert found["JetPack"].detail.startswith("6.2 (Jetson Linux 36.4.3)")
+    assert "memory for a build" in found
+    assert "this machine is not a Jetson" in _named("JetPack").detail
+
+
+def test_a_jetson_that_is_too_old_has_no_jetson_target(tmp_path: Path) -> None:
+    device = read_device(written(tmp_path, XAVIER_NX))
+    check = next(check for check in checks(device) if check.name == "Jetson targets")
+    assert check.detail == "refused: its last TensorRT is 8.5 (JetPack 5.1)"
+    assert "--target openvino-cpu" in check.fix
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    names = ("write access here", "write access to the cache")
+    monkeypatch.chdir(tmp_path)
+    found = {check.name: check for check in checks(cache=tmp_path / "new" / "cache") if check.name in names}
+    assert [found[name].detail for name in names] == ["yes, the current folder", f"yes, {tmp_path / 'new' / 'cache'}"]
+    assert not (tmp_path / "new").exists()
+    beneath_a_file = next(check for check in checks(cache=tmp_path / "file" / "cache") if check.name == names[1])
+    assert beneath_a_file.detail == f"no, {tmp_path / 'file' / 'cache'}"
+    assert beneath_a_file.fix.endswith(f'sudo chown "$USER" {tmp_path / "file"}')
+
+
+def test_a_current_folder_that_was_deleted_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert checks()
+
+
+def test_a_disk_that_cannot_be_asked_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(machine.shutil, "disk_usage", refuse)
+    assert _named("disk").detail == "the current folder: Permission denied"
+    assert _named("disk").fix == "cd to another folder"
 
 
 def test_without_a_driver_the_jetson_targets_cannot_be_built_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,3 +157,8 @@ def test_provenance_names_the_cpu_and_the_libraries() -> None:
     assert described["cpu"]
     assert described["versions"]["numpy"]
     assert set(described) == {"cpu", "cpu_flags", "cores", "architecture", "system", "python", "versions"}
+
+
+def test_provenance_on_a_jetson_names_its_power_mode(tmp_path: Path) -> None:
+    jetson = describe(written(tmp_path, ORIN_NANO_JP6))["jetson"]
+    assert (jetson["l4t"], jetson["power_mode"]) == ("36.4.3", "25W")

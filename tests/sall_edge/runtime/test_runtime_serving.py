@@ -7,7 +7,7 @@ from fakes.older_bundle import install_device, install_tensorrt, older, tensorrt
 from fakes.tiny_graph import squares
 
 from sall_edge.artifacts import Engine, open_engine
-from sall_edge.errors import ArtefactChanged, ArtefactForeign, ArtefactMissing, BackendMissing
+from sall_edge.errors import ArtefactChanged, ArtefactForeign, ArtefactMissing, BackendMissing, DeviceFailed
 from sall_edge.runtime import tensorrt
 from sall_edge.runtime.serving import open_serving
 from sall_edge.runtime.session import ServedBy, open_reference, open_session
@@ -86,6 +86,21 @@ def test_a_plan_of_the_right_version_that_cannot_be_read_is_rebuilt_by_force(
     session.close()
     assert stand_in is not None
     assert stand_in.remedy == f"sall-edge rebuild {plan.path} --force"
+
+
+def test_for_a_gpu_without_memory_the_cpu_serves_and_no_rebuild_is_asked_for(
+    plan: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_device(monkeypatch, "10.3.0")
+
+    def open_runner(*arguments: object, **options: object) -> None:
+        raise DeviceFailed("TensorRT 10.3.0 cannot create an execution context", "no memory", "free GPU memory")
+
+    monkeypatch.setattr(tensorrt, "open_runner", open_runner)
+    session, stand_in = open_serving(plan)
+    session.close()
+    assert stand_in is not None
+    assert (stand_in.remedy, stand_in.is_stale) == ("free GPU memory", False)
 
 
 def test_a_device_with_the_right_version_runs_the_plan(plan: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from fakes.tiny_graph import SIDE_PX, TASKS, squares
 
 from engines.targets import load_target
 from sall_edge.artifacts import Engine, EngineManifest
-from sall_edge.errors import ArtefactForeign, BackendMissing
+from sall_edge.errors import ArtefactForeign, BackendMissing, DeviceFailed
 from sall_edge.runtime import tensorrt
 from sall_edge.runtime.cuda import Gpu
 from sall_edge.runtime.session import Session
@@ -38,7 +38,7 @@ def manifest(int8_engine: Engine) -> EngineManifest:
 
 
 def _opened(trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineManifest) -> TensorrtRunner:
-    return TensorrtRunner(b"plan", manifest, trt=trt, gpu=Gpu(driver))
+    return TensorrtRunner(b"plan", manifest, trt=trt, gpu=Gpu(driver, driver.library))
 
 
 def test_one_inference_is_shape_upload_execute_download_synchronize(
@@ -87,7 +87,7 @@ def test_an_open_that_fails_releases_everything(
     trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineManifest, step: str
 ) -> None:
     trt.fail_at = step
-    with pytest.raises(BackendMissing, match=r"TensorRT 10\.3\.0 cannot"):
+    with pytest.raises(DeviceFailed, match=r"TensorRT 10\.3\.0 cannot"):
         _opened(trt, driver, manifest)
     assert not driver.live
     assert driver.retained == driver.depth == 0
@@ -99,7 +99,7 @@ def test_an_inference_that_fails_is_an_error_and_leaves_the_context_stack_clean(
 ) -> None:
     runner = _opened(trt, driver, manifest)
     trt.fail_at = step
-    with pytest.raises(BackendMissing, match=r"TensorRT 10\.3\.0 cannot"):
+    with pytest.raises(DeviceFailed, match=r"TensorRT 10\.3\.0 cannot"):
         runner.infer(squares(1, seed=0))
     assert driver.depth == 0
     runner.close()
@@ -110,8 +110,10 @@ def test_a_plan_that_tensorrt_refuses_is_foreign_and_says_why(
     trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineManifest
 ) -> None:
     with pytest.raises(ArtefactForeign) as error:
-        TensorrtRunner(b"bad", manifest, trt=trt, gpu=Gpu(driver))
-    assert error.value.why == "magic tag does not match"
+        TensorrtRunner(b"bad", manifest, trt=trt, gpu=Gpu(driver, driver.library))
+    assert error.value.why.startswith("the plan was written by another version of TensorRT, or for another GPU")
+    assert error.value.why.endswith("magic tag does not match")
+    assert error.value.fix == "build it again on this device: sall-edge rebuild ENGINE"
     assert driver.retained == 0
 
 
