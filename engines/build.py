@@ -2,20 +2,19 @@
 
 Types keep the stages in order: INT8 takes a `QdqModel`, which only calibration makes. A bundle is a folder:
 `manifest.json`, `signature`, `model.onnx` (the FP32 reference), `qdq.onnx` when INT8 or `fp16.onnx` when FP16, the
-compiled file where the compiler writes one, and `gate.json` when it was judged.
+compiled file where the compiler writes one, and `gate.json` and `probes.npz` when it was judged.
 """
 
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from engines.compile import GRAPH_NAMES, compile_graph
 from engines.compiled import QUIET, Compiled, CompilerOptions
-from engines.gate import Gate, GateReport, run_gate
+from engines.gate import GATE_NAME, Gate, GateReport, run_gate
+from engines.probes import write_probes
+from engines.smoke import smoke
 from sall_edge.artifacts import (
     MANIFEST_NAME,
     Engine,
@@ -26,23 +25,13 @@ from sall_edge.artifacts import (
     seal,
     sha256_of_file,
 )
-from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError, GateRefused, OutputError, ParityError
+from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError, GateRefused, OutputError
 from sall_edge.fundus.prepare import golden_square
 from sall_edge.runtime.machine import describe
-from sall_edge.runtime.session import open_reference, open_session
-from sall_edge.spec import Backend, ImageSpec, Precision, TargetSpec
+from sall_edge.spec import ImageSpec, Precision, TargetSpec
 from sall_edge.writing import file_being_written, folder_being_written
 
 __all__ = ["build_float", "build_int8"]
-
-GATE_NAME = "gate.json"
-SMOKE_SQUARES = 4
-SMOKE_SEED = 0
-SUM_TOLERANCE = 1e-4
-"""Probabilities are a float32 softmax over a few grades: rounding stays far below."""
-TOLERANCES = {Precision.FP32: 1e-3, Precision.FP16: 2e-2, Precision.INT8: 1.0}
-"""Largest difference of a probability from the FP32 graph. Two FP32 compilers differ by the order of their sums, FP16
-by its ten bits; a wrong layout or scale differs by more. INT8 is judged on photographs, by bench, not on noise."""
 
 
 def build_float(
@@ -108,7 +97,7 @@ class _Plan:
 
     @property
     def graph_name(self) -> str:
-        return {Precision.INT8: "qdq.onnx", Precision.FP16: "fp16.onnx", Precision.FP32: "model.onnx"}[self.precision]
+        return GRAPH_NAMES[self.precision]
 
 
 def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
@@ -117,11 +106,13 @@ def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
     with folder_being_written(path) as folder:
         _write_graphs(plan, folder)
         start = time.perf_counter()
-        compiled = _compile(plan, folder)
+        compiled = compile_graph(
+            folder, target=plan.target, image=plan.image, precision=plan.precision, options=plan.options
+        )
         build_s = time.perf_counter() - start
         manifest = _manifest(plan, compiled)
         unsealed = Engine(path=folder, manifest=manifest, sha256="")
-        smoke = compiled.not_run_because or _smoke(unsealed)
+        tried = compiled.not_run_because or smoke(unsealed)
         judged = "not judged" if gate is None else _judged(unsealed, gate, compiled, path)
         provenance = {
             "graph": plan.graph.manifest.provenance,
@@ -129,7 +120,7 @@ def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
             "build_s": round(build_s, 3),
             "kernels": compiled.kernels.as_json(),
             **({"dla": {"left_to_gpu": list(compiled.left_to_gpu)}} if plan.target.dla_core is not None else {}),
-            "smoke": smoke if isinstance(smoke, dict) else f"compiled, not run: {smoke}",
+            "smoke": tried if isinstance(tried, dict) else f"compiled, not run: {tried}",
             "gate": judged,
         }
         seal(folder, manifest.model_copy(update={"provenance": provenance}))
@@ -137,7 +128,7 @@ def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
 
 
 def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
-    """Writes `gate.json` into the unsealed bundle; what the gate refuses is reported beside the place instead.
+    """Writes `gate.json` and the probes into the unsealed bundle; a refusal is reported beside the place instead.
 
     Raises:
         BuildError: The engine cannot run on this machine.
@@ -149,7 +140,7 @@ def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
             f"the gate cannot judge an engine for {engine.manifest.target.name}", compiled.not_run_because, fix
         )
     gate.tried(engine)
-    report = run_gate(engine, gate)
+    report, probes = run_gate(engine, gate)
     refused = path.with_name(f"{path.name}.gate.json")
     if report.refusals:
         with file_being_written(refused) as temporary:
@@ -157,6 +148,8 @@ def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
         raise _refused(report, engine, refused)
     refused.unlink(missing_ok=True)  # of an earlier build
     (engine.path / GATE_NAME).write_text(report.model_dump_json(indent=2), encoding="utf-8")
+    if probes is not None:
+        write_probes(probes, engine.path)
     return f"passed {report.limits.name} on {len(gate.prepared.photographs)} photographs"
 
 
@@ -211,30 +204,6 @@ def _copy(graph: OnnxModel | QdqModel, place: Path) -> None:
         raise ArtefactChanged(what, why, "open it again, and calibrate again what follows from it")
 
 
-def _compile(plan: _Plan, folder: Path) -> Compiled:
-    graph = folder / plan.graph_name
-    match plan.target.backend:
-        case Backend.OPENVINO:
-            from engines import openvino
-
-            return openvino.compile_graph(graph)
-        case Backend.ONNXRUNTIME:
-            from engines import onnxruntime
-
-            return onnxruntime.compile_graph(graph)
-        case Backend.TENSORRT | Backend.TENSORRT_RTX:
-            from engines import tensorrt
-
-            return tensorrt.compile_graph(
-                graph,
-                folder,
-                target=plan.target,
-                image=plan.image,
-                precision=plan.precision,
-                options=plan.options,
-            )
-
-
 def _manifest(plan: _Plan, compiled: Compiled) -> EngineManifest:
     graph = plan.graph.manifest
     return EngineManifest(
@@ -248,43 +217,3 @@ def _manifest(plan: _Plan, compiled: Compiled) -> EngineManifest:
         blob=compiled.blob,
         golden_square=golden_square(graph.image),
     )
-
-
-def _smoke(engine: Engine) -> dict[str, Any]:
-    """Runs the engine before it is sealed, next to the FP32 graph.
-
-    Returns:
-        Number of squares and the largest difference of a probability from the FP32 graph.
-
-    Raises:
-        ParityError: Probabilities are not finite, do not sum to one, or an FP32 engine differs from its graph.
-    """
-    squares = _smoke_squares(engine.manifest.image)
-    with open_session(engine) as session, open_reference(engine) as reference:
-        got, wanted = session.run_batch(squares), reference.run_batch(squares)
-        single = session.run(squares[0])
-    largest = 0.0
-    for task, probs in got.probs.items():
-        for values in (probs, single.probs[task][np.newaxis]):
-            if not np.allclose(values.sum(axis=1), 1.0, atol=SUM_TOLERANCE):  # also false for nan
-                why = f"{task}_probs sum to {values.sum(axis=1).tolist()}, not to 1"
-                raise _parity(engine, why)
-        largest = max(largest, float(np.abs(probs - wanted.probs[task]).max()))
-    tolerance = TOLERANCES[engine.manifest.precision]
-    if largest > tolerance:
-        raise _parity(engine, f"probabilities differ by {largest:.4f}, allowed are {tolerance}")
-    return {"squares": len(squares), "largest_difference_from_fp32": largest}
-
-
-def _parity(engine: Engine, why: str) -> ParityError:
-    what = f"the engine for {engine.manifest.target.name} does not compute what its graph says"
-    return ParityError(what, why, "report it with the graph and the output of sall-edge doctor")
-
-
-def _smoke_squares(image: ImageSpec) -> NDArray[np.uint8]:
-    """(N, side, side, 3) uint8: black, a ramp, and noise, which drive every activation."""
-    side = image.side_px
-    squares = np.random.default_rng(SMOKE_SEED).integers(0, 256, (SMOKE_SQUARES, side, side, 3), dtype=np.uint8)
-    squares[0] = 0
-    squares[1] = np.linspace(0, 255, side, dtype=np.uint8)[:, np.newaxis, np.newaxis]
-    return squares

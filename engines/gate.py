@@ -9,55 +9,40 @@ The operating points are the frozen ones of the graph. Limits are a TOML, by def
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from engines.limits import GateLimits, load_limits
+from engines.probes import PROBES, Probes, choose_probes
 from sall_edge.artifacts import Engine, sha256_of_file
 from sall_edge.bench.accuracy import Change, TaskAccuracy, measure_change, referable_probability
 from sall_edge.bench.measure import labelled_rows, measure_accuracy, predict_all
-from sall_edge.errors import BuildError
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.prepared_set import PreparedSet
 from sall_edge.runtime.session import open_reference, open_session
-from sall_edge.spec import Spec, Task, spec_from_toml
+from sall_edge.spec import Task
 
-__all__ = ["ChangedVerdict", "Gate", "GateLimits", "GateReport", "TaskGate", "judge", "load_limits", "run_gate"]
+__all__ = [
+    "GATE_NAME",
+    "ChangedVerdict",
+    "Gate",
+    "GateLimits",
+    "GateReport",
+    "TaskGate",
+    "judge",
+    "load_limits",
+    "run_gate",
+]
 
 F32 = npt.NDArray[np.float32]
-Share = Annotated[float, Field(ge=0, le=1)]
 
-_FOLDER = Path(__file__).parent / "gates"
+GATE_NAME = "gate.json"
+"""The report's name in a bundle."""
 
 _ROUNDING = 1e-9
 """Of a difference of two shares: one photograph of a hundred is 0.01, and no more than a limit of 0.01."""
-
-
-class GateLimits(Spec):
-    """What an engine may lose.
-
-    Attributes:
-        name: Stands in the report.
-        least_photographs, least_referable: Labelled ones that a task needs before the gate says yes.
-        grade_agreement: Least share of photographs with FP32's grade, whether they are labelled or not.
-        lost_referrals, gained_referrals: Largest share of photographs whose referral the engine drops, or adds.
-        referable_auc_kept: Least ratio of the engine's AUC to FP32's.
-        kappa_loss, sensitivity_loss, specificity_loss: Largest FP32 less engine.
-    """
-
-    name: str
-    least_photographs: Annotated[int, Field(ge=1)] = 100
-    least_referable: Annotated[int, Field(ge=1)] = 10
-    grade_agreement: Share = 0.99
-    lost_referrals: Share = 0.003
-    gained_referrals: Share = 0.02
-    referable_auc_kept: Share = 0.999
-    kappa_loss: Share = 0.01
-    sensitivity_loss: Share = 0.01
-    specificity_loss: Share = 0.02
 
 
 class ChangedVerdict(BaseModel):
@@ -144,6 +129,7 @@ class Gate:
         advance: Called twice for every photograph.
         tried: Shown the engine that runs, before it is judged; it is gone afterwards when it is refused.
         answers: What FP32 graphs said, by their hashes: the rungs of a ladder share one.
+        probes: How many of the photographs an engine that passes takes along at most; 0 for none.
     """
 
     prepared: PreparedSet
@@ -151,29 +137,18 @@ class Gate:
     advance: Callable[[], None] = lambda: None
     tried: Callable[[Engine], None] = lambda engine: None
     answers: dict[str, dict[str, F32]] = field(default_factory=dict)
+    probes: int = PROBES
 
 
-def load_limits(name_or_path: str | Path) -> GateLimits:
-    """The limits of that name, or those in a TOML file.
-
-    Raises:
-        BuildError: There are no such limits, or the file breaks a rule.
-    """
-    if str(name_or_path).endswith(".toml"):
-        return spec_from_toml(Path(name_or_path), GateLimits, BuildError)
-    names = sorted(file.stem for file in _FOLDER.glob("*.toml"))
-    if str(name_or_path) not in names:
-        fix = "take one of them, or copy its TOML from engines/gates and give the path of your copy"
-        raise BuildError(f"there are no limits {name_or_path}", f"those that ship are {', '.join(names)}", fix)
-    return spec_from_toml(_FOLDER / f"{name_or_path}.toml", GateLimits, BuildError)
-
-
-def run_gate(engine: Engine, gate: Gate) -> GateReport:
+def run_gate(engine: Engine, gate: Gate) -> tuple[GateReport, Probes | None]:
     """Runs the engine and its FP32 graph on the gate's photographs, one square at a time as in screening.
 
     Args:
         engine: The bundle; it need not be sealed yet.
         gate: Photographs and limits.
+
+    Returns:
+        The report, and for an engine that passed what it takes along, None when nothing is asked for.
 
     Raises:
         SallEdgeError: The engine cannot be opened.
@@ -184,15 +159,11 @@ def run_gate(engine: Engine, gate: Gate) -> GateReport:
     before = _fp32_answers(engine, gate)
     manifest = engine.manifest
     digest = hashlib.sha256(np.ascontiguousarray(squares).tobytes()).hexdigest()
-    return judge(
-        gate.prepared.photographs,
-        manifest.tasks,
-        manifest.operating_points,
-        before,
-        after,
-        gate.limits,
-        images_sha256=digest,
-    )
+    tasks, points = manifest.tasks, manifest.operating_points
+    report = judge(gate.prepared.photographs, tasks, points, before, after, gate.limits, images_sha256=digest)
+    if not (report.is_passed and gate.probes):
+        return report, None
+    return report, choose_probes(squares, before, after, tasks=tasks, operating_points=points, count=gate.probes)
 
 
 def _fp32_answers(engine: Engine, gate: Gate) -> dict[str, F32]:

@@ -7,8 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from fakes.older_bundle import older
 
-from sall_edge.artifacts import Engine
+from sall_edge.artifacts import Engine, open_engine
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "onnx", "timm", "scipy", "pandas")
@@ -42,6 +43,14 @@ def test_screen_imports_no_training_or_compiling_library(tiny_engine: Engine, ph
     modules = _modules_after("screen", tiny_engine.path, photograph)
     assert "openvino" in modules
     assert not modules & set(HEAVY)
+
+
+def test_a_device_rebuilds_its_plan_without_a_training_or_graph_library(tiny_engine: Engine, tmp_path: Path) -> None:
+    old = older(tiny_engine, tmp_path / "engine")
+    modules = _modules_after("rebuild", old.path)
+    assert "openvino" in modules
+    assert not modules & {*HEAVY, "onnxruntime", "onnxconverter_common", "polygraphy"}
+    assert open_engine(old.path).manifest.provenance["rebuilt"]["from"] == "2020.1"
 
 
 @pytest.mark.slow

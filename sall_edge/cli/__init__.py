@@ -15,6 +15,7 @@ from sall_edge.cli import (
     export,
     inspect,
     phantom,
+    rebuild,
     screen,
     sensitivity,
     split,
@@ -43,6 +44,7 @@ app.command()(export.export)
 app.command()(calibrate.calibrate)
 app.command()(sensitivity.sensitivity)
 app.command()(build.build)
+app.command()(rebuild.rebuild)
 app.command()(inspect.inspect)
 app.command()(bench.bench)
 app.command()(screen.screen)

@@ -47,10 +47,17 @@ def build(
     ] = None,
     gate_split: Annotated[str, typer.Option(help="Which of its rows: the split column's value.")] = "val",
     limits: Annotated[str, typer.Option(help="What the engine may lose: a name, or a TOML of your own.")] = "clinical",
+    probes: Annotated[
+        int,
+        typer.Option(
+            min=0, max=256, help="Photographs of the gate that the engine carries, to verify a rebuild; 0: none."
+        ),
+    ] = 32,
 ) -> None:
     """Compiles an engine for a target: a bundle folder with graphs, hashes and the compiled blob.
 
     With --gate it is judged against its FP32 graph, and there is no engine (exit 3) when it changes too many verdicts.
+    It then carries a few of the gate's photographs, cut square: treat the folder as you treat photographs of patients.
     """
     from engines.build import build_float, build_int8
     from engines.gate import load_limits
@@ -67,7 +74,7 @@ def build(
     with tempfile.TemporaryDirectory(prefix="sall-edge-") as name, ProgressBar() as progress:
         folder = Path(name)
         graph, quantized = _graphs(source, model, folder)
-        judge = _gate(gate, gate_split, graph, allowed, progress) if gate else None
+        judge = _gate(gate, gate_split, graph, allowed, probes, progress) if gate else None
         chosen = Calibration(
             labels=calibration or (),
             count=count,
@@ -153,7 +160,9 @@ def _check_judges(quantized: "QdqModel", judge: "Gate", progress: ProgressBar) -
     progress.note("the gate and the calibration share no patient and no pixels; eyes stored again were not looked for")
 
 
-def _gate(labels: list[Path], split: str, graph: "OnnxModel", limits: "GateLimits", progress: ProgressBar) -> "Gate":
+def _gate(
+    labels: list[Path], split: str, graph: "OnnxModel", limits: "GateLimits", probes: int, progress: ProgressBar
+) -> "Gate":
     from engines.gate import Gate
     from sall_edge.cli.preparing import prepare_shown
     from sall_edge.fundus.labels import in_split, read_labels
@@ -165,7 +174,7 @@ def _gate(labels: list[Path], split: str, graph: "OnnxModel", limits: "GateLimit
     def tried(engine: "Engine") -> None:
         progress.stage("judging", 2 * len(prepared.squares))
 
-    return Gate(prepared=prepared, limits=limits, advance=progress.advance, tried=tried)
+    return Gate(prepared=prepared, limits=limits, advance=progress.advance, tried=tried, probes=probes)
 
 
 def _required(calibration: list[Path] | None) -> None:

@@ -1,6 +1,7 @@
 """`sall-edge screen`."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,8 +9,12 @@ import typer
 
 from sall_edge.artifacts import open_engine
 from sall_edge.cli.arguments import Json
+from sall_edge.cli.rebuilding import awaited, started
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sall_edge.runtime.session import Session
     from sall_edge.screening.verdict import ScreenedPhotograph
     from sall_edge.spec import Task
 
@@ -21,32 +26,55 @@ def screen(
     photographs: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Photographs or folders of them.")],
     as_json: Json = False,
     heatmap: Annotated[Path | None, typer.Option(help="Folder for overlays: where the evidence lies.")] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Compile a plan of another TensorRT again meanwhile, and wait for it.")
+    ] = False,
 ) -> None:
-    """A verdict for every photograph. Exit 1 if one could not be read; the others still come."""
-    from sall_edge.runtime.session import open_session
-    from sall_edge.screening.overlay import overlay_path, write_overlay
+    """A verdict for every photograph. Exit 1 if one could not be read; the others still come.
+
+    Where the engine's plan cannot run here, the CPU serves with its FP32 graph: stderr and `served_by` say why.
+    """
+    from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.verdict import find_photographs
-    from sall_edge.screening.verdict import screen as screen_all
 
     found = find_photographs(photographs)
+    with ExitStack() as until_the_end:
+        session, stand_in = open_serving(open_engine(engine))
+        until_the_end.enter_context(session)
+        running = None
+        if stand_in is not None:
+            typer.echo(f"note: {stand_in}", err=True)
+            if rebuild and stand_in.is_stale:
+                running = until_the_end.enter_context(started(engine))
+        are_all_read = _screened(session, found, heatmap, as_json)
+        code = 0 if running is None else awaited(running, engine)
+    raise typer.Exit(code if are_all_read else 1)
+
+
+def _screened(session: "Session", photographs: "Sequence[Path]", heatmap: Path | None, as_json: bool) -> bool:
+    """Prints every verdict; whether all photographs could be read."""
+    from sall_edge.screening.overlay import overlay_path, write_overlay
+    from sall_edge.screening.verdict import screen as screen_all
+
+    tasks = session.manifest.tasks
     results = []
-    with open_session(open_engine(engine)) as session:
-        tasks = session.engine.manifest.tasks
-        for examined in screen_all(session, found):
-            results.append(examined.result)
-            if heatmap is not None and examined.prediction is not None:
-                write_overlay(examined, tasks, overlay_path(heatmap, examined.result))
-            if not as_json:
-                typer.echo(_line(examined.result, tasks))
+    for examined in screen_all(session, photographs):
+        results.append(examined.result)
+        if heatmap is not None and examined.prediction is not None:
+            write_overlay(examined, tasks, overlay_path(heatmap, examined.result))
+        if not as_json:
+            typer.echo(_line(examined.result, tasks))
     if as_json:
         typer.echo(json.dumps([_json(result) for result in results], indent=2))
-    if any(result.error for result in results):
-        raise typer.Exit(1)
+    return not any(result.error for result in results)
 
 
 def _json(result: "ScreenedPhotograph") -> dict[str, object]:
-    """All that is known; of a photograph that could not be read, that is its name and the error."""
-    return result.model_dump(mode="json", exclude_none=True, exclude_defaults=result.error is not None)
+    """All that is known; of a photograph that could not be read, that is its name, who would have served, and why."""
+    known = result.model_dump(mode="json", exclude_none=True, exclude_defaults=result.error is not None)
+    if result.served_by is not None:
+        known["served_by"] = result.served_by.model_dump(mode="json")  # `because` is null when the engine serves
+    return known
 
 
 def _line(result: "ScreenedPhotograph", tasks: "tuple[Task, ...]") -> str:

@@ -15,13 +15,14 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from sall_edge.artifacts import Engine, EngineManifest
 from sall_edge.errors import BackendMissing
 from sall_edge.fundus.prepare import check_golden_square
-from sall_edge.spec import Backend
+from sall_edge.spec import Backend, Precision
 
-__all__ = ["BatchPrediction", "Prediction", "Runner", "Session", "open_reference", "open_session"]
+__all__ = ["BatchPrediction", "Prediction", "Runner", "ServedBy", "Session", "open_reference", "open_session"]
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -53,6 +54,22 @@ class BatchPrediction:
     cams: dict[str, F32]
 
 
+class ServedBy(BaseModel):
+    """Who computes.
+
+    Attributes:
+        backend: The library.
+        precision: Arithmetic of the convolutions.
+        because: Why it is not what the engine was built for; None when it is.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    backend: Backend
+    precision: Precision
+    because: str | None = None
+
+
 class Runner(Protocol):
     """An opened backend; it trusts its caller for shapes and is used by one thread at a time."""
 
@@ -77,10 +94,13 @@ class Session:
     Attributes:
         engine: The bundle that was opened.
         backend_version: Version of the library that computes, on this machine.
+        served_by: Who computes; unless told otherwise, what the engine was built for.
     """
 
-    def __init__(self, *, engine: Engine, runner: Runner) -> None:
+    def __init__(self, *, engine: Engine, runner: Runner, served_by: ServedBy | None = None) -> None:
         self.engine = engine
+        built_for = ServedBy(backend=engine.manifest.target.backend, precision=engine.manifest.precision)
+        self.served_by = served_by or built_for
         self.backend_version = runner.version
         side = engine.manifest.image.side_px
         self._shape = (side, side, 3)
@@ -178,8 +198,12 @@ def open_session(engine: Engine, *, threads: int | None = None) -> Session:
     return Session(engine=engine, runner=_open_runner(engine, cpu_threads))
 
 
-def open_reference(engine: Engine) -> Session:
+def open_reference(engine: Engine, *, because: str | None = None) -> Session:
     """The bundle's FP32 graph on OpenVINO, in FP32 arithmetic: what the engine is compared with.
+
+    Args:
+        engine: From `open_engine`.
+        because: Why it serves in the engine's stead, where it does.
 
     Raises:
         ArtefactForeign: See `open_session`.
@@ -189,7 +213,9 @@ def open_reference(engine: Engine) -> Session:
     check_golden_square(manifest.golden_square, manifest.image)
     with _installed("OpenVINO", "pip install openvino"):
         from sall_edge.runtime import openvino
-    return Session(engine=engine, runner=openvino.open_runner(engine.reference_path, manifest, threads=0))
+    runner = openvino.open_runner(engine.reference_path, manifest, threads=0)
+    served_by = ServedBy(backend=Backend.OPENVINO, precision=Precision.FP32, because=because)
+    return Session(engine=engine, runner=runner, served_by=served_by)
 
 
 def _open_runner(engine: Engine, threads: int) -> Runner:

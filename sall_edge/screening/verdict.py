@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from sall_edge.errors import PhotographError, UngradablePhotograph, UnreadablePhotograph
 from sall_edge.fundus.prepare import prepare_file
 from sall_edge.fundus.quality import assess
-from sall_edge.runtime.session import Prediction, Session
+from sall_edge.runtime.session import Prediction, ServedBy, Session
 from sall_edge.spec import Task
 
 __all__ = ["Examined", "ScreenedPhotograph", "TaskVerdict", "Verdict", "examine", "find_photographs", "screen"]
@@ -55,8 +55,8 @@ class Failure(BaseModel):
 class ScreenedPhotograph(BaseModel):
     """One object of `screen --json`.
 
-    With `error` the file could not be read and nothing else is known. Without a field of view there are no `quality`,
-    no hashes and no `ms`; whatever is not gradable has no `tasks`.
+    With `error` the file could not be read and nothing else is known of it. Without a field of view there are no
+    `quality`, no hashes and no `ms`; whatever is not gradable has no `tasks`. `served_by` says who computes here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,6 +71,7 @@ class ScreenedPhotograph(BaseModel):
     engine_sha256: str | None = None
     image_spec_sha256: str | None = None
     ms: dict[str, float] = {}
+    served_by: ServedBy | None = None
     error: Failure | None = None
 
 
@@ -112,7 +113,7 @@ def examine(session: Session, path: Path) -> Examined:
     """The verdict on one photograph."""
     start = time.perf_counter()
     manifest = session.engine.manifest
-    blank = ScreenedPhotograph(photo=str(path))
+    blank = ScreenedPhotograph(photo=str(path), served_by=session.served_by)
     try:
         prepared = prepare_file(path, manifest.image)
     except UngradablePhotograph:

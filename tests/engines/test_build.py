@@ -9,6 +9,7 @@ from fakes.tiny_graph import SIDE_PX, TASKS, squares
 
 import engines.build
 from engines.build import build_float, build_int8
+from engines.smoke import SMOKE_SQUARES, TOLERANCES
 from engines.targets import load_target
 from sall_edge.artifacts import Engine, OnnxModel, QdqModel, open_engine
 from sall_edge.errors import (
@@ -47,16 +48,13 @@ def test_a_bundle_says_how_it_was_made(int8_engine: Engine) -> None:
     assert provenance["machine"]["versions"]["openvino"].startswith(int8_engine.manifest.backend_version)
     assert provenance["build_s"] > 0
     assert provenance["kernels"]["int8"] == 2
-    assert provenance["smoke"]["squares"] == engines.build.SMOKE_SQUARES
+    assert provenance["smoke"]["squares"] == SMOKE_SQUARES
 
 
 def test_an_fp32_bundle_holds_one_graph_and_no_int8_kernel(fp32_engine: Engine) -> None:
     assert {file.name for file in fp32_engine.path.iterdir()} == {"manifest.json", "model.onnx", "signature"}
     assert fp32_engine.manifest.provenance["kernels"]["int8"] == 0
-    assert (
-        fp32_engine.manifest.provenance["smoke"]["largest_difference_from_fp32"]
-        < engines.build.TOLERANCES[Precision.FP32]
-    )
+    assert fp32_engine.manifest.provenance["smoke"]["largest_difference_from_fp32"] < TOLERANCES[Precision.FP32]
 
 
 def test_every_file_of_a_bundle_is_among_those_that_are_tampered_with_below(int8_engine: Engine) -> None:
@@ -126,7 +124,7 @@ def test_an_interrupted_build_leaves_nothing(
         assert (engine.path / "model.onnx").is_file()
         raise error
 
-    monkeypatch.setattr(engines.build, "_smoke", interrupt)
+    monkeypatch.setattr(engines.build, "smoke", interrupt)
     with pytest.raises(error):
         build_float(model, load_target("openvino-cpu"), tmp_path / "engine")
     assert not list(tmp_path.iterdir())
@@ -136,7 +134,7 @@ def test_an_interrupted_build_leaves_the_old_engine(
     model: OnnxModel, fp32_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(fp32_engine.path, tmp_path / "engine")
-    monkeypatch.setattr(engines.build, "_smoke", lambda engine: 1 / 0)
+    monkeypatch.setattr(engines.build, "smoke", lambda engine: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build_float(model, load_target("openvino-cpu"), tmp_path / "engine")
     assert open_engine(tmp_path / "engine").sha256 == fp32_engine.sha256
@@ -175,7 +173,7 @@ def test_a_graph_that_has_gone_is_named(model: OnnxModel, tmp_path: Path) -> Non
 def test_an_engine_that_does_not_compute_its_graph_is_not_sealed(
     model: OnnxModel, qdq: QdqModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
-    monkeypatch.setitem(engines.build.TOLERANCES, Precision.FP32, -1.0)
+    monkeypatch.setitem(TOLERANCES, Precision.FP32, -1.0)
     with pytest.raises(ParityError, match="does not compute what its graph says"):
         build_float(model, load_target(target), tmp_path / "engine")
     assert not list(tmp_path.iterdir())
@@ -228,4 +226,4 @@ def test_an_fp16_engine_computes_the_graph(model: OnnxModel, tmp_path: Path) -> 
     assert engine.manifest.blob == "fp16.onnx"
     assert engine.manifest.files["model.onnx"] == model.sha256
     difference = engine.manifest.provenance["smoke"]["largest_difference_from_fp32"]
-    assert 0 < difference < engines.build.TOLERANCES[Precision.FP16]
+    assert 0 < difference < TOLERANCES[Precision.FP16]

@@ -1,5 +1,7 @@
 """Artefacts that know their hashes and are written whole or not at all."""
 
+import ctypes
+import errno
 import json
 from pathlib import Path
 
@@ -152,6 +154,62 @@ def test_a_finished_file_makes_its_folders_and_may_be_read_by_all(tmp_path: Path
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fill(tmp_path / "a", "old")
+
+    def renamed(self: Path, target: Path) -> None:
+        raise AssertionError("between two renames a power cut would leave nothing in the place")
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    with folder_being_written(tmp_path / "a") as folder:
+        (folder / "content").write_text("new")
+    assert (tmp_path / "a" / "content").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOSYS])
+def test_where_folders_cannot_change_places_two_renames_do_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr("sall_edge.writing.ctypes.CDLL", lambda *name, **options: _Libc(code))
+    _fill(tmp_path / "a", "old")
+    with folder_being_written(tmp_path / "a") as folder:
+        (folder / "content").write_text("new")
+    assert (tmp_path / "a" / "content").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+class _Libc:
+    """Whose `renameat2` fails."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def renameat2(self, *arguments: object) -> int:
+        ctypes.set_errno(self.code)
+        return -1
+
+
+def test_a_refusal_of_the_file_system_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sall_edge.writing.ctypes.CDLL", lambda *name, **options: _Libc(errno.EBUSY))
+    _fill(tmp_path / "a", "old")
+    with pytest.raises(OutputError, match="cannot write") as problem, folder_being_written(tmp_path / "a") as folder:
+        (folder / "content").write_text("new")
+    assert "busy" in problem.value.why
+    assert (tmp_path / "a" / "content").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_libc_without_that_call_is_like_a_file_system_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sall_edge.writing.ctypes.CDLL", lambda *name, **options: object())
+    _fill(tmp_path / "a", "old")
+    with folder_being_written(tmp_path / "a") as folder:
+        (folder / "content").write_text("new")
+    assert (tmp_path / "a" / "content").read_text() == "new"
 
 
 @pytest.mark.parametrize("writing", [file_being_written, folder_being_written])

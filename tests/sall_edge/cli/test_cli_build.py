@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sall_edge.artifacts import Checkpoint, OnnxModel, QdqModel
@@ -29,6 +30,18 @@ def test_an_engine_that_passes_the_gate_carries_its_report(
     report = json.loads((tmp_path / "engine" / "gate.json").read_text(encoding="utf-8"))
     assert report["limits"]["name"] == "lenient"
     assert report["tasks"]["dr"]["photographs"] == report["tasks"]["amd"]["photographs"] > 0
+
+
+def test_an_engine_takes_as_many_of_the_gates_photographs_along_as_it_is_told(
+    sall_edge, tiny_model: OnnxModel, phantom_labels: Path, lenient: Path, tmp_path: Path
+) -> None:
+    options = ["--precision", "fp32", "--gate", phantom_labels, "--gate-split", "test", "--limits", lenient]
+    for count in (0, 3):
+        done = sall_edge("build", tiny_model.path, *options, "--probes", count, "-o", tmp_path / f"engine{count}")
+        assert done.code == 0, done.err
+    assert not (tmp_path / "engine0" / "probes.npz").exists()
+    with np.load(tmp_path / "engine3" / "probes.npz", allow_pickle=False) as file:
+        assert len(file["fp32_dr"]) == 3
 
 
 def test_a_gate_that_says_no_is_exit_3_and_no_engine(
