@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from engines.build import build_float, build_int8
+from engines.compiled import QUIET, CompilerOptions
 from engines.gate import Gate
 from sall_edge.artifacts import Engine, OnnxModel, QdqModel
 from sall_edge.bench.latency import measure_latency
@@ -38,6 +39,7 @@ class Recipe:
         gate: Judges every rung.
         quantized: Makes the INT8 graph with these layers in float.
         costly_layers: INT8 layers, the costliest first (`calibration.sensitivity`); asked for only when INT8 fails.
+        options: For every rung's compiler.
     """
 
     model: OnnxModel
@@ -45,6 +47,7 @@ class Recipe:
     gate: Gate
     quantized: Callable[[Sequence[str]], QdqModel]
     costly_layers: Callable[[], Sequence[str]]
+    options: CompilerOptions = QUIET
 
 
 class Rung(BaseModel):
@@ -124,10 +127,10 @@ def climb(recipe: Recipe, path: Path, *, note: Callable[[str], None] = lambda te
 
 def _rungs(recipe: Recipe, path: Path) -> Iterator[tuple[str, Callable[[Gate], Engine]]]:
     """Names and builders, the fastest first; a builder is made when the rungs before it have failed."""
-    model, target = recipe.model, recipe.target
+    model, target, options = recipe.model, recipe.target, recipe.options
 
     def int8(kept: Sequence[str]) -> Callable[[Gate], Engine]:
-        return lambda gate: build_int8(model, recipe.quantized(kept), target, path, gate=gate)
+        return lambda gate: build_int8(model, recipe.quantized(kept), target, path, gate=gate, options=options)
 
     if Precision.INT8 in target.precisions:
         yield "int8", int8(())
@@ -138,11 +141,11 @@ def _rungs(recipe: Recipe, path: Path) -> Iterator[tuple[str, Callable[[Gate], E
             count *= 2
     for precision in (Precision.FP16, Precision.FP32):
         if precision in target.precisions:
-            yield precision.value, partial(_float, model, target, path, precision)
+            yield precision.value, partial(_float, recipe, path, precision)
 
 
-def _float(model: OnnxModel, target: TargetSpec, path: Path, precision: Precision, gate: Gate) -> Engine:
-    return build_float(model, target, path, precision=precision, gate=gate)
+def _float(recipe: Recipe, path: Path, precision: Precision, gate: Gate) -> Engine:
+    return build_float(recipe.model, recipe.target, path, precision=precision, gate=gate, options=recipe.options)
 
 
 def _timed(gate: Gate) -> tuple[Gate, list[float]]:

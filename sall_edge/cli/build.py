@@ -8,6 +8,7 @@ import typer
 
 from sall_edge.artifacts import open_checkpoint
 from sall_edge.cli.arguments import Output
+from sall_edge.cli.caches import timing_caches
 from sall_edge.cli.calibrate import Calibration, measured_ranges, quantized_model
 from sall_edge.cli.progress import ProgressBar
 from sall_edge.errors import ArtefactForeign, BuildError
@@ -16,6 +17,7 @@ from sall_edge.spec import Precision, PrecisionChoice, RangeMethod
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engines.compiled import CompilerOptions
     from engines.gate import Gate, GateLimits
     from sall_edge.artifacts import Engine, OnnxModel, QdqModel
     from sall_edge.spec import TargetSpec
@@ -60,6 +62,7 @@ def build(
     It then carries a few of the gate's photographs, cut square: treat the folder as you treat photographs of patients.
     """
     from engines.build import build_float, build_int8
+    from engines.compiled import CompilerOptions
     from engines.gate import load_limits
     from engines.targets import load_target
     from sall_edge.allocation import keep_freed_memory
@@ -73,6 +76,7 @@ def build(
         raise typer.BadParameter("--precision auto needs --gate: photographs that say which rung keeps its verdicts")
     with tempfile.TemporaryDirectory(prefix="sall-edge-") as name, ProgressBar() as progress:
         folder = Path(name)
+        options = CompilerOptions(progress=progress, timing_caches=timing_caches())
         graph, quantized = _graphs(source, model, folder)
         judge = _gate(gate, gate_split, graph, allowed, probes, progress) if gate else None
         chosen = Calibration(
@@ -84,16 +88,17 @@ def build(
             place=output,
         )
         if is_auto and judge is not None:
-            engine = _climbed(graph, chosen, device, judge, folder, output, progress)
+            engine = _climbed(graph, chosen, device, judge, folder, output, progress, options)
         elif precision in (PrecisionChoice.FP32, PrecisionChoice.FP16):
-            engine = build_float(graph, device, output, precision=Precision(precision.value), gate=judge)
+            chosen_precision = Precision(precision.value)
+            engine = build_float(graph, device, output, precision=chosen_precision, gate=judge, options=options)
         else:
             if quantized is None:
                 _required(calibration)
                 quantized = quantized_model(graph, chosen, folder / "qdq.onnx", progress)
             elif judge is not None:
                 _check_judges(quantized, judge, progress)
-            engine = build_int8(graph, quantized, device, output, gate=judge)
+            engine = build_int8(graph, quantized, device, output, gate=judge, options=options)
     typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")
 
 
@@ -105,6 +110,7 @@ def _climbed(
     folder: Path,
     output: Path,
     progress: ProgressBar,
+    options: "CompilerOptions",
 ) -> "Engine":
     """The fastest engine that passes; every rung is told on stderr."""
     from calibration.quantize import quantize, refining_steps
@@ -124,7 +130,14 @@ def _climbed(
         found = measure_sensitivity(graph, ranges, squares, advance=progress.advance)
         return [cost.layer for cost in found.alone]
 
-    recipe = Recipe(model=graph, target=device, gate=judge, quantized=quantized, costly_layers=costly_layers)
+    recipe = Recipe(
+        model=graph,
+        target=device,
+        gate=judge,
+        quantized=quantized,
+        costly_layers=costly_layers,
+        options=options,
+    )
     found = climb(recipe, output, note=progress.note)
     progress.note(f"{'fp32, for comparison':28s}  {found.fp32_ms:.2f} ms")
     if not found.is_worth_it:

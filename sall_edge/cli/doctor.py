@@ -1,13 +1,12 @@
 """`sall-edge doctor`."""
 
 import json
-import os
 from dataclasses import asdict
-from pathlib import Path
 
 import typer
 
 from sall_edge.cli.arguments import Json
+from sall_edge.cli.caches import cache_folder
 
 __all__ = ["doctor"]
 
@@ -20,7 +19,7 @@ def doctor(as_json: Json = False) -> None:
 
     device = read_device()
     workspace_mib = load_target(device.target).workspace_mib if device and device.target else None
-    found = checks(device, cache=_cache_folder(), workspace_mib=workspace_mib)
+    found = checks(device, cache=cache_folder(), workspace_mib=workspace_mib)
     if as_json:
         typer.echo(json.dumps({"checks": [asdict(check) for check in found]}, indent=2))
         return
@@ -28,9 +27,3 @@ def doctor(as_json: Json = False) -> None:
         typer.echo(f"{'ok  ' if check.ok else 'no  '} {check.name:24s} {check.detail}")
         if not check.ok and check.fix:
             typer.echo(f"     fix: {check.fix}")
-
-
-def _cache_folder() -> Path:
-    """Where builds keep TensorRT's timing caches."""
-    home_cache = os.path.expanduser("~/.cache")  # noqa: PTH111  # Path.home() raises where nobody knows the home folder
-    return Path(os.environ.get("XDG_CACHE_HOME") or home_cache) / "sall-edge"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sall_edge.artifacts import open_engine
+from sall_edge.cli.caches import timing_caches
 from sall_edge.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ def rebuild(
         typer.echo(_json(old, is_rebuilt=False) if as_json else f"{_compiler(old)} wrote {engine}: nothing to do")
         return
     if as_json:
-        new = compile_again(old, options=CompilerOptions(progress=_JsonLines()))
+        new = compile_again(old, options=CompilerOptions(progress=_JsonLines(), timing_caches=timing_caches()))
         typer.echo(_json(new, is_rebuilt=True))
         return
     with ProgressBar() as progress:
-        new = compile_again(old, options=CompilerOptions(progress=progress))
+        new = compile_again(old, options=CompilerOptions(progress=progress, timing_caches=timing_caches()))
     typer.echo(f"{new.path}  sha256 {new.sha256}  {_compiler(new)}, {new.manifest.provenance['rebuilt']['verified']}")
 
 

@@ -1,0 +1,17 @@
+"""Where the command line keeps what it may lose: the user's cache folder."""
+
+import os
+from pathlib import Path
+
+__all__ = ["cache_folder", "timing_caches"]
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/sall-edge`, or `~/.cache/sall-edge`; it need not exist."""
+    home_cache = os.path.expanduser("~/.cache")  # noqa: PTH111  # Path.home() raises where nobody knows the home folder
+    return Path(os.environ.get("XDG_CACHE_HOME") or home_cache) / "sall-edge"
+
+
+def timing_caches() -> Path:
+    """Where builds keep what TensorRT measured of its kernels."""
+    return cache_folder() / "timing"
