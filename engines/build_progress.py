@@ -78,9 +78,17 @@ class Watch:
             self._phases.pop(name, None)
             self._show()
 
+    def end(self) -> None:
+        """The build is done, whatever phases TensorRT has left out."""
+        with self._lock:
+            self._phases.clear()
+            self._advance(PARTS)
+
     def _show(self) -> None:
         roots = [name for name, phase in self._phases.items() if phase.parent not in self._phases]
-        reached = int(PARTS * max((self._share(name) for name in roots), default=0.0))
+        self._advance(int(PARTS * max((self._share(name) for name in roots), default=0.0)))
+
+    def _advance(self, reached: int) -> None:
         if reached > self._shown:  # inner phases come again and again: a bar never goes back
             self._progress.advance(reached - self._shown)
             self._shown = reached

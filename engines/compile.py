@@ -10,7 +10,7 @@ from sall_edge.errors import BackendMissing
 from sall_edge.runtime.tensorrt_library import library
 from sall_edge.spec import Backend, ImageSpec, Precision, TargetSpec
 
-__all__ = ["GRAPH_NAMES", "compile_graph", "compiler_version"]
+__all__ = ["GRAPH_NAMES", "check_compiler", "compile_graph", "compiler_version"]
 
 GRAPH_NAMES = {Precision.INT8: "qdq.onnx", Precision.FP16: "fp16.onnx", Precision.FP32: "model.onnx"}
 """The file of a bundle that its compiler reads."""
@@ -41,6 +41,18 @@ def compile_graph(
             return tensorrt.compile_graph(
                 graph, folder, target=target, image=image, precision=precision, options=options
             )
+
+
+def check_compiler(target: TargetSpec) -> None:
+    """Checks that the target can be built on this machine, before anything long is begun for it.
+
+    Raises:
+        BackendMissing, BuildError: See `compile_graph`.
+    """
+    if target.backend in (Backend.TENSORRT, Backend.TENSORRT_RTX):
+        from engines.tensorrt import check_target
+
+        check_target(target)
 
 
 def compiler_version(backend: Backend) -> str:

@@ -25,7 +25,7 @@ from sall_edge.spec import Backend, HardwareCompatibility, ImageSpec, Precision,
 if TYPE_CHECKING:
     import tensorrt as trt  # in tests its signatures of 10.3 to 11.4 are what mypy checks these calls against
 
-__all__ = ["Plan", "build_plan", "compile_graph"]
+__all__ = ["Plan", "build_plan", "check_target", "compile_graph"]
 
 PLAN_NAME = "engine.plan"
 LAYERS_NAMES = {Backend.TENSORRT: "layers.json", Backend.TENSORRT_RTX: "layers.txt"}
@@ -66,8 +66,7 @@ def compile_graph(
         BuildError: This machine's GPU is another one, or TensorRT refuses the graph.
         KeyboardInterrupt: The build was interrupted; nothing was written.
     """
-    _check_target(target)
-    here = _device(target)
+    here = check_target(target)
     trt = library(target.backend)
     plan = build_plan(trt, graph, target=target, image=image, options=options, gpu=here)
     kernels = plan.kernels
@@ -130,6 +129,7 @@ def build_plan(
     content = interruptible(partial(builder.build_serialized_network, network, config), watch)
     if content is None:
         raise _refusal(trt, graph, log.errors())
+    watch.end()
     plan = bytes(content)
     if place is not None:
         write_cache(place, bytes(config.get_timing_cache().serialize()))
@@ -228,7 +228,20 @@ def _inspected(trt: Any, plan: bytes, target: TargetSpec, log: list[str]) -> tup
     return information, kernels_from_inspector(information)
 
 
-def _check_target(target: TargetSpec) -> None:
+def check_target(target: TargetSpec) -> GpuFacts | None:
+    """Checks that a plan for the target can be built on this machine.
+
+    Returns:
+        This machine's GPU; None without one, which only TensorRT-RTX can do without.
+
+    Raises:
+        BackendMissing, BuildError: See `compile_graph`.
+    """
+    _check_capabilities(target)
+    return _device(target)
+
+
+def _check_capabilities(target: TargetSpec) -> None:
     if not target.compute_capabilities:
         fix = 'add compute_capabilities = ["8.7"] or what the device has'
         raise BuildError(f"target {target.name} names no compute capability", "TensorRT builds for one GPU", fix)
@@ -240,8 +253,8 @@ def _check_target(target: TargetSpec) -> None:
 
 
 def _device(target: TargetSpec) -> GpuFacts | None:
-    """This machine's GPU; None without one, which only TensorRT-RTX can do without."""
     if target.backend is Backend.TENSORRT_RTX:
+        library(target.backend)
         try:
             return describe_gpu()
         except BackendMissing:

@@ -62,6 +62,7 @@ def build(
     It then carries a few of the gate's photographs, cut square: treat the folder as you treat photographs of patients.
     """
     from engines.build import build_float, build_int8
+    from engines.compile import check_compiler
     from engines.compiled import CompilerOptions
     from engines.gate import load_limits
     from engines.targets import load_target
@@ -69,6 +70,7 @@ def build(
 
     keep_freed_memory()
     device, allowed = load_target(target), load_limits(limits)
+    check_compiler(device)  # before the seconds that an export takes
     is_auto = precision is PrecisionChoice.AUTO
     if is_auto or (source.is_dir() and precision is PrecisionChoice.INT8):
         _required(calibration)  # before the minute that an export takes

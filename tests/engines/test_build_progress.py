@@ -52,6 +52,16 @@ def test_more_steps_than_were_announced_do_not_overrun() -> None:
     assert bar.reached[-1] == PARTS
 
 
+def test_the_end_fills_the_bar() -> None:
+    bar = _Bar()
+    watch = Watch(bar)
+    watch.start("build", None, 6)
+    watch.step("build")
+    watch.end()
+    watch.end()
+    assert bar.reached[-1] == PARTS
+
+
 def test_a_phase_that_was_never_started_is_no_error() -> None:
     watch = Watch(Quiet())
     assert watch.step("unknown")

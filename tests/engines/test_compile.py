@@ -5,10 +5,10 @@ import onnxruntime
 import pytest
 from fakes.older_bundle import install_tensorrt
 
-from engines.compile import GRAPH_NAMES, compile_graph, compiler_version
+from engines.compile import GRAPH_NAMES, check_compiler, compile_graph, compiler_version
 from engines.targets import load_target
 from sall_edge.artifacts import Engine
-from sall_edge.errors import BackendMissing
+from sall_edge.errors import BackendMissing, BuildError
 from sall_edge.runtime.openvino import library_version
 from sall_edge.spec import Backend, Precision
 
@@ -38,6 +38,15 @@ def test_a_compiler_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(BackendMissing, match="onnxruntime is not installed") as error:
         compiler_version(Backend.ONNXRUNTIME)
     assert error.value.fix == "pip install 'sall-edge[build]'"
+
+
+def test_a_target_is_checked_before_anything_is_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_compiler(load_target("openvino-cpu"))
+    with pytest.raises(BuildError, match="Xavier NX .* cannot be built for"):
+        check_compiler(load_target("xavier-nx"))
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    with pytest.raises(BackendMissing, match="TensorRT-RTX is not installed"):
+        check_compiler(load_target("rtx"))
 
 
 def test_every_precision_has_its_graph() -> None:

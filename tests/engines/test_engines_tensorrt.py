@@ -170,7 +170,7 @@ def test_driver_and_library_that_are_both_missing_are_named_together(
 @pytest.mark.parametrize("name", ["orin-nano", "orin-nx", "agx-orin", "thor"])
 def test_every_jetson_that_ships_may_be_built_for(name: str) -> None:
     target: TargetSpec = load_target(name)
-    engines.tensorrt._check_target(target)  # raises for what TensorRT 10.3 cannot serve
+    engines.tensorrt._check_capabilities(target)  # raises for what TensorRT 10.3 cannot serve
 
 
 class _Bar:
@@ -197,7 +197,7 @@ def test_a_build_shows_how_far_it_is(model: OnnxModel) -> None:
     bar = _Bar()
     build_plan(tensorrt_rtx, model.path, target=load_target("rtx"), image=IMAGE, options=CompilerOptions(progress=bar))
     assert bar.stages == ["tensorrt_rtx compiles"]
-    assert bar.total // 2 < bar.reached <= bar.total
+    assert bar.reached == bar.total
 
 
 @needs_rtx
