@@ -42,7 +42,7 @@ def test_a_compiler_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatc
 
 def test_a_target_is_checked_before_anything_is_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     check_compiler(load_target("openvino-cpu"))
-    with pytest.raises(BuildError, match="Xavier NX .* cannot be built for"):
+    with pytest.raises(BuildError, match=r"Xavier NX .* cannot be built for"):
         check_compiler(load_target("xavier-nx"))
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(BackendMissing, match="TensorRT-RTX is not installed"):
