@@ -1,6 +1,7 @@
 """What compilers accept in silence and what then runs in float, or wrongly.
 
-Every rule was found by compiling a broken graph with TensorRT-RTX: none of these stops a build there.
+Every rule was found by compiling a broken graph with TensorRT-RTX. It takes most of them in silence, refuses a few with
+an error of its own, and a scale that is an input crashes it (1.7): `tests/calibration/test_lint_on_rtx.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from calibration.histograms import LEVELS
 from calibration.placement import LINEAR, Topology, is_head, shortcut_of, topology
 from sall_edge.errors import CalibrationError
 
@@ -20,6 +22,8 @@ __all__ = ["Finding", "Rule", "check", "lint"]
 _ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "HardSwish", "HardSigmoid", "Sigmoid", "Gelu"})
 _QUANTIZERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _OLDEST_OPSET = 13
+_OLDEST_OPSET_HALF = 19
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 class Rule(str, Enum):
@@ -37,6 +41,8 @@ class Rule(str, Enum):
     QUANTIZED_BIAS = "TensorRT refuses or ignores a quantized bias; it must stay float"
     SCALE_NOT_CONSTANT = "a scale or zero point that is no constant can be fed from outside"
     SCALE_VALUE = "a scale must be finite and above 0"
+    HALF_OPSET = "before opset 19 ONNX has no FP16 scale, and what it means is left to the compiler"
+    HALF_RANGE = "what an FP16 scale dequantizes must stay below 65504, where FP16 ends"
     PAIR = "the two halves of a Q/DQ pair must share scale and zero point"
     PAD_BEFORE_LAYER = "a Pad between DequantizeLinear and a convolution makes the convolution float"
     RESIDUAL = "a residual addition wants a quantized shortcut and a bare convolution branch"
@@ -77,6 +83,8 @@ def check(proto: onnx.ModelProto, *, keep_float: Iterable[str] = ()) -> None:
 def lint(proto: onnx.ModelProto, *, keep_float: Iterable[str] = ()) -> tuple[Finding, ...]:
     """Everything in a Q/DQ graph that would silently run in float or compute something else.
 
+    A Cast between floats is looked through, as TensorRT-RTX does: mixed graphs (INT8 and FP16) have some.
+
     Args:
         proto: The graph, from `quantize` or from another tool.
         keep_float: Names of layers that are meant to be float. Heads always are.
@@ -84,11 +92,12 @@ def lint(proto: onnx.ModelProto, *, keep_float: Iterable[str] = ()) -> tuple[Fin
     Returns:
         Findings in the order of the graph; empty when all is well.
     """
-    graph = topology(proto.graph)
+    bare = _without_casts(proto.graph)
+    graph = topology(bare)
     kept = set(keep_float)
-    fed = {value.name for value in proto.graph.input}
+    fed = {value.name for value in bare.input}
     findings = list(_opset(proto))
-    for node in proto.graph.node:
+    for node in bare.node:
         if node.op_type in _QUANTIZERS:
             findings.extend(_quantizer(node, graph, fed))
         elif node.op_type == "Add":
@@ -104,6 +113,27 @@ def _opset(proto: onnx.ModelProto) -> Iterator[Finding]:
     version = max((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     if version < _OLDEST_OPSET:
         yield Finding(rule=Rule.OPSET, node="graph", detail=f"opset is {version}")
+    halves = {tensor.name for tensor in proto.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    scaled = [node for node in proto.graph.node if node.op_type in _QUANTIZERS and node.input[1] in halves]
+    if scaled and version < _OLDEST_OPSET_HALF:
+        yield Finding(rule=Rule.HALF_OPSET, node=scaled[0].name, detail=f"opset is {version}")
+
+
+def _without_casts(graph: onnx.GraphProto) -> onnx.GraphProto:
+    """A copy in which readers of a cast read what it casts; the cast of a graph's input stays."""
+    result = onnx.GraphProto()
+    result.CopyFrom(graph)
+    del result.node[:]
+    made: set[str] = set()
+    behind: dict[str, str] = {}
+    for node in graph.node:
+        made.update(node.output)
+        if node.op_type == "Cast" and node.input[0] in made:
+            behind[node.output[0]] = behind.get(node.input[0], node.input[0])
+        else:
+            result.node.append(node)
+            result.node[-1].input[:] = [behind.get(name, name) for name in node.input]
+    return result
 
 
 def _quantizer(node: onnx.NodeProto, graph: Topology, fed: set[str]) -> Iterator[Finding]:
@@ -116,6 +146,8 @@ def _quantizer(node: onnx.NodeProto, graph: Topology, fed: set[str]) -> Iterator
         scale = stored.astype(np.float64)
         if not (np.isfinite(scale).all() and (scale > 0).all()):
             yield Finding(rule=Rule.SCALE_VALUE, node=node.name, detail=f"the smallest scale is {scale.min():g}")
+        elif stored.dtype == np.float16 and scale.max() * LEVELS > _LARGEST_HALF:
+            yield Finding(rule=Rule.HALF_RANGE, node=node.name, detail=f"127 steps are {scale.max() * LEVELS:g}")
         yield from _scale_shape(node, scale, graph)
     yield from _zero_point(node, graph)
     if node.op_type == "DequantizeLinear":
