@@ -1,7 +1,7 @@
 """Graphs in FP16 arithmetic, for strongly typed compilers: precision stands in the graph.
 
 Inputs stay uint8 and outputs float32. The softmax computes in float32: it costs nothing, and probabilities of ten bits
-do not sum to one. Weights below 1e-7, which FP16 cannot hold, are rounded up to it.
+do not sum to one. What is below 6e-8, the smallest number of FP16, is rounded up to it.
 """
 
 import warnings
@@ -128,7 +128,9 @@ def _halved(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with every float tensor in FP16 but outputs and the softmax."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="the float32 number .* will be truncated", category=UserWarning)
-        half: onnx.ModelProto = float16.convert_float_to_float16(proto, keep_io_types=True, max_finite_val=_LARGEST)
+        half: onnx.ModelProto = float16.convert_float_to_float16(
+            proto, keep_io_types=True, min_positive_val=_STEP, max_finite_val=_LARGEST
+        )
     # The converter leaves casts as they are; the one behind the pixels would feed floats to FP16 arithmetic.
     for node in half.graph.node:
         if node.op_type == "Cast" and node.input[0] == "image":

@@ -16,7 +16,7 @@ from calibration.lint import lint
 from calibration.placement import place
 from calibration.quantize import with_qdq
 from engines.compiled import KernelReport
-from engines.half import write_mixed
+from engines.half import layers_beyond_half, write_mixed
 from engines.kernel_log import kernels_from_log, linear_layers
 from engines.targets import load_target
 from engines.tensorrt import build_plan
@@ -99,6 +99,29 @@ def test_every_sabotage_is_either_compiled_or_said_why_not() -> None:
 
 def test_of_a_sound_graph_only_heads_are_float(qdq: onnx.ModelProto, tmp_path: Path) -> None:
     assert float_layers(compiled(qdq, tmp_path / "qdq.onnx")) == HEADS
+
+
+def test_layers_that_are_kept_float_compute_in_fp16_in_a_mixed_graph(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    amax = dict.fromkeys(place(proto.graph).activations, 3.0)
+    onnx.save(with_qdq(proto, amax, keep_float=["branch"]), tmp_path / "qdq.onnx")
+    write_mixed(tmp_path / "qdq.onnx", tmp_path / "mixed.onnx")
+    mixed = onnx.load(tmp_path / "mixed.onnx")
+    assert lint(mixed, keep_float=["branch"]) == ()
+    report = compiled(mixed, tmp_path / "again.onnx")
+    assert float_layers(report) == HEADS | {"branch"}
+    assert {kernel.dtype for kernel in report.others} == {"fp16"}
+
+
+def test_a_layer_whose_scales_fp16_cannot_hold_is_int8_all_the_same(qdq: onnx.ModelProto, tmp_path: Path) -> None:
+    """Two in a row, one before a residual addition: they stay float32 in a mixed graph, with casts around them."""
+    for layer in ("project", "depthwise"):
+        bad_graphs.set_constant(qdq, f"{layer}.weight.scale", np.full(8, 1.1e-6, np.float32))
+    onnx.save(qdq, tmp_path / "qdq.onnx")
+    assert layers_beyond_half(qdq) == ("depthwise", "project")
+    write_mixed(tmp_path / "qdq.onnx", tmp_path / "mixed.onnx")
+    report = compiled(onnx.load(tmp_path / "mixed.onnx"), tmp_path / "again.onnx")
+    assert float_layers(report) == HEADS
+    assert {kernel.dtype for kernel in report.others} == {"fp16"}
 
 
 @pytest.mark.parametrize("sabotage", BECOME_FLOAT, ids=lambda one: one.__name__)

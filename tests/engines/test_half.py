@@ -120,6 +120,7 @@ def test_what_was_int8_stays_int8_and_everything_else_becomes_fp16(mixed: Path, 
     for name, value in before.items():
         if value.dtype == np.float32:
             assert after[name].dtype == np.float16, name
+            np.testing.assert_allclose(after[name].astype(np.float64), value, rtol=2**-11, err_msg=name)
         else:
             assert np.array_equal(after[name], value), name
     graph = topology(onnx.load(mixed).graph)
