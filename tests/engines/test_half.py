@@ -16,22 +16,19 @@ from sall_edge.errors import BuildError
 
 PIXELS = squares(16, seed=5)
 
-FP16_TOLERANCE = 2e-3
-"""Of a probability: two layers and a head in FP16, whose numbers have ten bits."""
+FP16_TOLERANCE = 1e-3
+"""Of a probability: two layers and a head in FP16, whose numbers have ten bits; 3e-4 was seen."""
 
-MIXED_TOLERANCE = 1e-2
+MIXED_TOLERANCE = 2e-3
 """Of a probability, from the Q/DQ graph: scales and float parts are rounded to ten bits, which now and then moves an
-INT8 number by one step. Two executors of one Q/DQ graph differ by 7e-3 on a trained network."""
-
-SUM_TOLERANCE = 1e-6
-"""A softmax in float32; in FP16 the sum of five probabilities is off by 2e-4."""
-
-SHADY = "WeightBiasQuantization"
-"""ONNX Runtime's optimiser that multiplies FP16 scales in FP16 and gets zero."""
+INT8 number by one step; 4e-4 was seen. Rounding to INT8 moves the same probabilities by 2.2e-3."""
 
 
 def run(graph: Path, pixels: np.ndarray = PIXELS) -> dict[str, np.ndarray]:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"], disabled_optimizers=[SHADY])
+    """The graph without optimisers, one of which multiplies FP16 scales in FP16 and gets zero."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {"image": pixels}), strict=True))
 
@@ -42,7 +39,10 @@ def farthest(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> flo
 
 
 def dtypes(graph: Path) -> dict[str, int]:
-    """Dtype of every tensor that is no constant."""
+    """Dtype of every tensor that is no constant.
+
+    Numbers cannot show that the softmax is float32: ONNX Runtime computes FP16 ones in float32 anyway.
+    """
     shown = onnx.shape_inference.infer_shapes(onnx.load(graph), strict_mode=True).graph
     values = [*shown.input, *shown.value_info, *shown.output]
     return {value.name: value.type.tensor_type.elem_type for value in values}
@@ -84,12 +84,6 @@ def test_every_tensor_of_an_fp16_graph_is_fp16_but_pixels_outputs_and_the_softma
     assert {dtype for name, dtype in found.items() if name not in fed | outputs} == {TensorProto.FLOAT16}
     floats = [one for one in proto.graph.initializer if one.data_type == TensorProto.FLOAT]
     assert floats == []
-
-
-@pytest.mark.parametrize("name", ["fp16", "mixed"])
-def test_probabilities_of_half_graphs_sum_to_one(name: str, request: pytest.FixtureRequest) -> None:
-    for probabilities in (values for key, values in run(request.getfixturevalue(name)).items() if "probs" in key):
-        assert np.abs(probabilities.sum(axis=1, dtype=np.float64) - 1).max() < SUM_TOLERANCE
 
 
 def test_a_constant_that_fp16_cannot_hold_is_refused(model: OnnxModel, tmp_path: Path) -> None:
@@ -165,6 +159,16 @@ def test_a_layer_whose_scales_fp16_cannot_hold_keeps_them(faint: Path, tmp_path:
     assert found["maps"] == TensorProto.FLOAT16  # what its activation function gives
     assert lint(proto) == ()
     assert farthest(run(tmp_path / "mixed.onnx"), run(faint)) < MIXED_TOLERANCE
+
+
+@pytest.mark.parametrize(("steps", "is_beyond"), [(100.5, True), (160.5, False), (100.0, False)])
+def test_half_a_step_of_int8_is_what_rounding_a_scale_may_move_a_weight_by(
+    steps: float, is_beyond: bool, qdq: QdqModel, tmp_path: Path
+) -> None:
+    """Steps of FP16 below 6.1e-5: an integer of 127 moves by 127 times half a step, or not at all."""
+    scales = np.full(32, steps * 2.0**-24, np.float32)
+    graph = changed(qdq.path, tmp_path / "steps.onnx", "body_weight_scale", scales)
+    assert layers_beyond_half(onnx.load(graph)) == (("node_body",) if is_beyond else ())
 
 
 def test_a_filter_of_zeros_makes_no_layer_float(qdq: QdqModel, tmp_path: Path) -> None:
