@@ -24,16 +24,16 @@ import onnx
 import torch
 
 from calibration.lint import check
+from calibration.placement import LINEAR
 from calibration.quantize import quantize
 from calibration.ranges import measure_ranges
 from engines.export import export
 from engines.half import write_fp16, write_mixed
-from engines.kernel_log import kernels_from_log, linear_layers
 from engines.targets import load_target
 from engines.tensorrt import build_plan
 from sall_edge.artifacts import Checkpoint
 from sall_edge.runtime.machine import describe
-from sall_edge.runtime.tensorrt import library, shared_logger
+from sall_edge.runtime.tensorrt_library import library
 from sall_edge.spec import Backend, ImageSpec, RangeMethod, tasks_from_toml
 from trainer.checkpoint import save_checkpoint
 from trainer.network import SallNetwork
@@ -86,24 +86,22 @@ def compiled(graph: Path, side_px: int) -> dict[str, Any]:
     """Layers by what their kernels read, megabytes and seconds."""
     trt = library(Backend.TENSORRT_RTX)
     start = time.perf_counter()
-    plan, _ = build_plan(trt, graph, target=load_target("rtx"), image=ImageSpec(side_px=side_px))
+    plan = build_plan(trt, graph, target=load_target("rtx"), image=ImageSpec(side_px=side_px))
     seconds = time.perf_counter() - start
-    report = kernels_from_log([text for _, text in shared_logger(trt).lines], linear_layers(graph))
-    dtypes = Counter(kernel.dtype for kernel in report.kernels for _ in kernel.name.split("+"))
+    dtypes = Counter(kernel.dtype for kernel in plan.kernels.kernels for _ in kernel.name.split("+"))
     layers = {name: dtypes.pop(name, 0) for name in COLUMNS}
     return {
         **layers,
         "other": dict(dtypes),
-        "kernels": launched(trt),
-        "plan_mb": round(len(plan) / 1e6, 1),
+        "kernels": launched(plan.layers),
+        "plan_mb": round(len(plan.content) / 1e6, 1),
         "compile_s": round(seconds, 2),
     }
 
 
-def launched(trt: Any) -> int:
-    """Kernels of the plan that was compiled last; waits, signals and shapes launch nothing."""
-    dump = next(text for _, text in shared_logger(trt).lines if text.startswith("Layers:"))
-    return sum(kind not in ("signal", "wait", "shape_call") for kind in re.findall(r"LayerType: (\w+)", dump))
+def launched(layers: str) -> int:
+    """Kernels in a compiler's list of layers; waits, signals and shapes launch nothing."""
+    return sum(kind not in ("signal", "wait", "shape_call") for kind in re.findall(r"LayerType: (\w+)", layers))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -135,7 +133,7 @@ def main() -> None:
     for backbone in options.networks:
         with tempfile.TemporaryDirectory() as folder:
             for precision, graph in graphs(backbone, options.side, seed=options.seed, folder=Path(folder)).items():
-                layers = len(linear_layers(graph))
+                layers = sum(node.op_type in LINEAR for node in onnx.load(graph).graph.node)
                 row = {"network": backbone, "precision": precision, "layers": layers}
                 rows.append(row | compiled(graph, options.side))
                 print(f"{backbone} {precision}: {rows[-1]}", file=sys.stderr)

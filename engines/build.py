@@ -54,8 +54,8 @@ def build_float(
         ParityError: The compiled engine does not compute what the graph says.
         OutputError: The place cannot be written, or holds something else.
     """
-    if precision is Precision.INT8:
-        raise ValueError("precision is int8, which takes a quantized graph: call build_int8")
+    if precision.is_quantized:
+        raise ValueError(f"precision is {precision.value}, which takes a quantized graph: call build_int8")
     plan = _Plan(model=model, graph=model, precision=precision, target=target, options=options)
     return _bundle(plan, path, gate)
 
@@ -66,12 +66,14 @@ def build_int8(
     target: TargetSpec,
     path: Path,
     *,
+    precision: Precision = Precision.INT8,
     gate: Gate | None = None,
     options: CompilerOptions = QUIET,
 ) -> Engine:
     """An INT8 engine of the quantized graph, beside the FP32 graph that it is measured against.
 
     Raises:
+        ValueError: The precision is not one of a quantized graph.
         BuildError: `qdq` was made from another graph than `model`; else see `build_float`.
         BackendMissing, ParityError, GateRefused, OutputError: See `build_float`.
     """
@@ -79,7 +81,9 @@ def build_int8(
         parent = (qdq.manifest.parent_sha256 or "nothing")[:16]
         why = f"it was made from {parent}…, and {model.path} is {model.sha256[:16]}…"
         raise BuildError(f"{qdq.path} is not the quantized {model.path.name}", why, "calibrate this graph again")
-    plan = _Plan(model=model, graph=qdq, precision=Precision.INT8, target=target, options=options)
+    if not precision.is_quantized:
+        raise ValueError(f"precision is {precision.value}, which takes the FP32 graph: call build_float")
+    plan = _Plan(model=model, graph=qdq, precision=precision, target=target, options=options)
     return _bundle(plan, path, gate)
 
 
@@ -156,7 +160,7 @@ def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
 def _refused(report: GateReport, engine: Engine, place: Path) -> GateRefused:
     what = f"the {engine.manifest.precision.value} engine is not shown to keep FP32's verdicts"
     remedy = "calibrate on more photographs, or choose --precision fp16 or fp32"
-    if engine.manifest.precision is Precision.INT8:
+    if engine.manifest.precision.is_quantized:
         remedy = (
             "fine-tune the network (sall-edge train --finetune-int8 CHECKPOINT), or choose --precision auto or fp32"
         )
@@ -186,6 +190,10 @@ def _write_graphs(plan: _Plan, folder: Path) -> None:
     match plan.precision:
         case Precision.INT8:
             _copy(plan.graph, folder / plan.graph_name)
+        case Precision.INT8_FP16:
+            from engines.half import write_mixed
+
+            write_mixed(plan.graph.path, folder / plan.graph_name)
         case Precision.FP16:
             from engines.half import write_fp16
 

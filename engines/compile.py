@@ -12,7 +12,12 @@ from sall_edge.spec import Backend, ImageSpec, Precision, TargetSpec
 
 __all__ = ["GRAPH_NAMES", "check_compiler", "compile_graph", "compiler_version"]
 
-GRAPH_NAMES = {Precision.INT8: "qdq.onnx", Precision.FP16: "fp16.onnx", Precision.FP32: "model.onnx"}
+GRAPH_NAMES = {
+    Precision.INT8: "qdq.onnx",
+    Precision.INT8_FP16: "qdq-fp16.onnx",
+    Precision.FP16: "fp16.onnx",
+    Precision.FP32: "model.onnx",
+}
 """The file of a bundle that its compiler reads."""
 
 

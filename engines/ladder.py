@@ -130,14 +130,18 @@ def _rungs(recipe: Recipe, path: Path) -> Iterator[tuple[str, Callable[[Gate], E
     model, target, options = recipe.model, recipe.target, recipe.options
 
     def int8(kept: Sequence[str]) -> Callable[[Gate], Engine]:
-        return lambda gate: build_int8(model, recipe.quantized(kept), target, path, gate=gate, options=options)
+        return lambda gate: build_int8(
+            model, recipe.quantized(kept), target, path, precision=best, gate=gate, options=options
+        )
 
-    if Precision.INT8 in target.precisions:
-        yield "int8", int8(())
+    quantized = [precision for precision in target.precisions if precision.is_quantized]
+    if quantized:
+        best = quantized[0]
+        yield best.value, int8(())
         layers = recipe.costly_layers()
         count = 1
         while count <= len(layers) // 2:  # with more than half of them in float it is no INT8 engine any more
-            yield f"int8, {count} layer{'s' * (count > 1)} in float", int8(layers[:count])
+            yield f"{best.value}, {count} layer{'s' * (count > 1)} in float", int8(layers[:count])
             count *= 2
     for precision in (Precision.FP16, Precision.FP32):
         if precision in target.precisions:

@@ -16,7 +16,7 @@ SMOKE_SQUARES = 4
 SMOKE_SEED = 0
 SUM_TOLERANCE = 1e-4
 """Probabilities are a float32 softmax over a few grades: rounding stays far below."""
-TOLERANCES = {Precision.FP32: 1e-3, Precision.FP16: 2e-2, Precision.INT8: 1.0}
+TOLERANCES = {Precision.FP32: 1e-3, Precision.FP16: 2e-2, Precision.INT8: 1.0, Precision.INT8_FP16: 1.0}
 """Largest difference of a probability from the FP32 graph. Two FP32 compilers differ by the order of their sums, FP16
 by its ten bits; a wrong layout or scale differs by more. INT8 is judged on photographs, by bench, not on noise."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from engines.build_progress import PARTS, Watch, interruptible, monitor
 from engines.compiled import QUIET, Compiled, CompilerOptions, KernelReport
 from engines.dla import DLA_BATCH, layers_left_to_gpu, require_dla, use_dla
-from engines.kernels import kernels_from_inspector, kernels_from_log, layers_from_log
+from engines.kernels import kernels_from_inspector, kernels_from_log, layers_from_log, linear_layers
 from engines.timing_cache import cache_path, read_cache, write_cache
 from sall_edge.errors import BackendMissing, BuildError
 from sall_edge.runtime.cuda import GpuFacts, describe_gpu, require_driver
@@ -70,7 +70,7 @@ def compile_graph(
     trt = library(target.backend)
     plan = build_plan(trt, graph, target=target, image=image, options=options, gpu=here)
     kernels = plan.kernels
-    if precision is Precision.INT8 and kernels.kernels and not kernels.int8:
+    if precision.is_quantized and kernels.kernels and not kernels.int8:
         fix = "calibrate the graph again with `sall-edge calibrate`"
         raise BuildError(f"no convolution of {graph.name} became INT8", str(kernels), fix)
     (folder / PLAN_NAME).write_bytes(plan.content)
@@ -133,7 +133,7 @@ def build_plan(
     plan = bytes(content)
     if place is not None:
         write_cache(place, bytes(config.get_timing_cache().serialize()))
-    layers, kernels = _inspected(trt, plan, target, [text for _, text in log.lines])
+    layers, kernels = _inspected(trt, plan, target, linear_layers(trt, network))
     return Plan(content=plan, kernels=kernels, layers=layers, left_to_gpu=left_to_gpu)
 
 
@@ -216,16 +216,18 @@ def _timing_cache(
     return place
 
 
-def _inspected(trt: Any, plan: bytes, target: TargetSpec, log: list[str]) -> tuple[str, KernelReport]:
-    """The list of layers, and the kernels in it."""
+def _inspected(trt: Any, plan: bytes, target: TargetSpec, linear: tuple[str, ...]) -> tuple[str, KernelReport]:
+    """The compiler's list of layers, and the kernels of the linear ones."""
+    log = shared_logger(trt)
     if target.backend is Backend.TENSORRT_RTX:
-        return layers_from_log(log), kernels_from_log(log)
-    runtime = made(trt, trt.Runtime, shared_logger(trt))
+        lines = [text for _, text in log.lines]
+        return layers_from_log(lines), kernels_from_log(lines, linear)
+    runtime = made(trt, trt.Runtime, log)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:  # `compile_graph` opens the engine again, and says why it cannot
         return "", KernelReport()
     information = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
-    return information, kernels_from_inspector(information)
+    return information, kernels_from_inspector(information, linear)
 
 
 def check_target(target: TargetSpec) -> GpuFacts | None:

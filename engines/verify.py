@@ -27,7 +27,7 @@ LARGEST_TIMES_JUDGED, MEAN_TIMES_JUDGED = 4.0, 3.0
 the largest difference of one came to 2.6 times the other's, the mean to 1.5 times. The mean is what finds faults: the
 pixels moved aside by one make it 3.5 times, weights of seven bits 9 times, swapped colours 30 times the judged one."""
 
-LEAST_ALLOWED = {Precision.FP32: 1e-3, Precision.FP16: 2e-2, Precision.INT8: 2e-2}
+LEAST_ALLOWED = {Precision.FP32: 1e-3, Precision.FP16: 2e-2, Precision.INT8: 2e-2, Precision.INT8_FP16: 2e-2}
 """Of the largest difference, even where the judged engine happened to be closer: for FP32 and FP16 what `smoke` allows
 any compiler; for INT8 what one activation that falls on the other side of a step moves a probability by."""
 

@@ -115,11 +115,21 @@ class TaskSet(Spec):
 
 
 class Precision(str, Enum):
-    """Arithmetic of the convolutions; it stands in the graph, not in builder flags."""
+    """Arithmetic of the convolutions; it stands in the graph, not in builder flags.
+
+    Attributes:
+        INT8_FP16: INT8 where the graph is quantized, FP16 everywhere else, where INT8 alone has FP32.
+    """
 
     INT8 = "int8"
+    INT8_FP16 = "int8-fp16"
     FP16 = "fp16"
     FP32 = "fp32"
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether it takes a quantized graph."""
+        return self in (Precision.INT8, Precision.INT8_FP16)
 
 
 class PrecisionChoice(str, Enum):
@@ -131,6 +141,7 @@ class PrecisionChoice(str, Enum):
 
     AUTO = "auto"
     INT8 = "int8"
+    INT8_FP16 = "int8-fp16"
     FP16 = "fp16"
     FP32 = "fp32"
 

@@ -72,7 +72,7 @@ def build(
     device, allowed = load_target(target), load_limits(limits)
     check_compiler(device)  # before the seconds that an export takes
     is_auto = precision is PrecisionChoice.AUTO
-    if is_auto or (source.is_dir() and precision is PrecisionChoice.INT8):
+    if is_auto or (source.is_dir() and precision in (PrecisionChoice.INT8, PrecisionChoice.INT8_FP16)):
         _required(calibration)  # before the minute that an export takes
     if is_auto and not gate:
         raise typer.BadParameter("--precision auto needs --gate: photographs that say which rung keeps its verdicts")
@@ -100,7 +100,10 @@ def build(
                 quantized = quantized_model(graph, chosen, folder / "qdq.onnx", progress)
             elif judge is not None:
                 _check_judges(quantized, judge, progress)
-            engine = build_int8(graph, quantized, device, output, gate=judge, options=options)
+            chosen_precision = Precision(precision.value)
+            engine = build_int8(
+                graph, quantized, device, output, precision=chosen_precision, gate=judge, options=options
+            )
     typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")
 
 

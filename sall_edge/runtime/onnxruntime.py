@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from sall_edge.artifacts import EngineManifest
 from sall_edge.errors import ArtefactForeign
-from sall_edge.spec import Precision
 
 __all__ = ["OnnxruntimeRunner", "open_runner"]
 
@@ -30,7 +29,7 @@ class OnnxruntimeRunner:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        if manifest.precision is Precision.INT8:
+        if manifest.precision.is_quantized:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:
             self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

@@ -17,11 +17,9 @@ from calibration.placement import place
 from calibration.quantize import with_qdq
 from engines.compiled import KernelReport
 from engines.half import layers_beyond_half, write_mixed
-from engines.kernel_log import kernels_from_log, linear_layers
 from engines.targets import load_target
 from engines.tensorrt import build_plan
 from sall_edge.errors import BuildError
-from sall_edge.runtime.tensorrt import shared_logger
 from sall_edge.spec import ImageSpec
 
 pytestmark = pytest.mark.skipif(
@@ -81,8 +79,7 @@ def compiled(proto: onnx.ModelProto, graph: Path) -> KernelReport:
 
     onnx.save(proto, graph)
     side_px = proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    build_plan(tensorrt_rtx, graph, target=load_target("rtx"), image=ImageSpec(side_px=side_px))
-    return kernels_from_log([text for _, text in shared_logger(tensorrt_rtx).lines], linear_layers(graph))
+    return build_plan(tensorrt_rtx, graph, target=load_target("rtx"), image=ImageSpec(side_px=side_px)).kernels
 
 
 def float_layers(report: KernelReport) -> set[str]:

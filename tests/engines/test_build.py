@@ -209,7 +209,11 @@ def test_int8_and_fp32_engines_of_one_network_are_close_and_not_equal(fp32_engin
     assert 1e-6 < largest < 0.1  # eight-bit rounding of a two-layer network; a float fallback would be below
 
 
-def test_int8_without_a_quantized_graph_is_a_mistake_of_the_caller(model: OnnxModel, tmp_path: Path) -> None:
+def test_a_precision_and_the_graph_of_another_are_a_mistake_of_the_caller(
+    model: OnnxModel, qdq: QdqModel, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="call build_float"):
+        build_int8(model, qdq, load_target("openvino-cpu"), tmp_path / "engine", precision=Precision.FP16)
     with pytest.raises(ValueError, match="call build_int8"):
         build_float(model, load_target("openvino-cpu"), tmp_path / "engine", precision=Precision.INT8)
 

@@ -66,6 +66,18 @@ def test_rtx_compiles_fp16_with_every_convolution_in_fp16(model: OnnxModel, tmp_
 
 
 @needs_rtx
+def test_rtx_compiles_a_mixed_graph_with_int8_layers_and_fp16_heads(
+    model: OnnxModel, qdq: QdqModel, tmp_path: Path
+) -> None:
+    engine = build_int8(model, qdq, load_target("rtx"), tmp_path / "engine", precision=Precision.INT8_FP16)
+    kernels = engine.manifest.provenance["kernels"]
+    assert kernels["int8"] == 2
+    assert {kernel["dtype"] for kernel in kernels["others"]} == {"fp16"}
+    assert engine.manifest.precision is Precision.INT8_FP16
+    assert {"model.onnx", "qdq-fp16.onnx"} < set(engine.manifest.files)
+
+
+@needs_rtx
 def test_an_rtx_engine_does_not_run_without_a_driver_and_says_so(
     model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,3 +145,25 @@ def test_the_gate_squares_are_what_a_rung_is_timed_on(
     _spoil(monkeypatch, how_often=1)
     climb(recipe, tmp_path / "engine")
     assert all(np.array_equal(one, recipe.gate.prepared.squares) for one in seen)
+
+
+def test_a_target_that_mixes_int8_with_fp16_gets_mixed_engines(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Precision] = []
+
+    def build(*arguments: object, precision: Precision, **options: object) -> Engine:
+        asked.append(precision)
+        raise GateRefused("no", "why", "fix", reasons=("one",))
+
+    monkeypatch.setattr(engines.ladder, "build_int8", build)
+    monkeypatch.setattr(engines.ladder, "build_float", build)
+    monkeypatch.setattr(engines.ladder, "_timed", lambda gate: (gate, [1.0]))
+    mixed = recipe.target.model_copy(update={"precisions": (Precision.INT8_FP16, Precision.INT8, Precision.FP32)})
+    notes: list[str] = []
+    with pytest.raises(GateRefused):
+        climb(replace(recipe, target=mixed), tmp_path / "engine", note=notes.append)
+    assert asked[:2] == [Precision.INT8_FP16] * 2
+    assert asked[-1] is Precision.FP32
+    assert Precision.INT8 not in asked
+    assert notes[0].startswith("int8-fp16 ")

@@ -18,15 +18,13 @@ import torch
 from onnx import numpy_helper
 
 from calibration.lint import lint
-from calibration.placement import is_head, topology
+from calibration.placement import LINEAR, is_head, topology
 from calibration.quantize import quantize
 from calibration.ranges import measure_ranges
 from engines.export import export
 from engines.half import write_fp16, write_mixed
-from engines.kernel_log import kernels_from_log, linear_layers
 from engines.targets import load_target
 from engines.tensorrt import build_plan
-from sall_edge.runtime.tensorrt import shared_logger
 from sall_edge.spec import ImageSpec, RangeMethod, TaskSet
 from trainer.checkpoint import save_checkpoint
 from trainer.network import SallNetwork
@@ -104,6 +102,11 @@ def graphs(request: pytest.FixtureRequest, retina_tasks: TaskSet, tmp_path: Path
     return Graphs(side_px, model.path, tmp_path / "fp16.onnx", qdq.path, tmp_path / "mixed.onnx")
 
 
+def linear_nodes(graph: Path) -> list[str]:
+    """The layers that a compiler must account for."""
+    return [node.name for node in onnx.load(graph).graph.node if node.op_type in LINEAR]
+
+
 def quantized_layers(graph: Path) -> set[str]:
     """Layers that read a DequantizeLinear on both sides."""
     proto = onnx.load(graph).graph
@@ -111,7 +114,7 @@ def quantized_layers(graph: Path) -> set[str]:
     sources = {node.name: [connections.producer.get(name) for name in node.input[:2]] for node in proto.node}
     return {
         layer
-        for layer in linear_layers(graph)
+        for layer in linear_nodes(graph)
         if all(source is not None and source.op_type == "DequantizeLinear" for source in sources[layer])
     }
 
@@ -119,7 +122,7 @@ def quantized_layers(graph: Path) -> set[str]:
 def heads(graph: Path) -> set[str]:
     proto = onnx.load(graph).graph
     connections = topology(proto)
-    wanted = set(linear_layers(graph))
+    wanted = set(linear_nodes(graph))
     return {node.name for node in proto.node if node.name in wanted and is_head(node, connections)}
 
 
@@ -130,11 +133,10 @@ def dtype_by_layer(graph: Path, side_px: int) -> dict[str, str]:
     """
     import tensorrt_rtx
 
-    build_plan(tensorrt_rtx, graph, target=load_target("rtx"), image=ImageSpec(side_px=side_px))
-    report = kernels_from_log([text for _, text in shared_logger(tensorrt_rtx).lines], linear_layers(graph))
+    report = build_plan(tensorrt_rtx, graph, target=load_target("rtx"), image=ImageSpec(side_px=side_px)).kernels
     pairs = [(layer, kernel.dtype) for kernel in report.kernels for layer in kernel.name.split("+")]
     assert max(Counter(layer for layer, _ in pairs).values()) == 1  # one kernel a layer
-    assert {layer for layer, _ in pairs} == set(linear_layers(graph))
+    assert {layer for layer, _ in pairs} == set(linear_nodes(graph))
     return dict(pairs)
 
 
@@ -150,7 +152,7 @@ def rms(difference: np.ndarray) -> float:
 
 @pytest.mark.parametrize("graphs", NETWORKS, indirect=True)
 def test_every_layer_is_compiled_in_the_precision_that_its_graph_says(graphs: Graphs) -> None:
-    layers = set(linear_layers(graphs.fp32))
+    layers = set(linear_nodes(graphs.fp32))
     float_by_design = heads(graphs.fp32)
     quantized = quantized_layers(graphs.int8)
     assert float_by_design == {"heads.dr", "heads.amd", "cams.dr", "cams.amd"}

@@ -16,7 +16,13 @@ from stand_ins.install import BINDINGS
 
 ROOT = Path(__file__).parents[2]
 STUBS = Path(sys.prefix) / "stand-ins" / "stubs"
-CALLERS = ("engines/tensorrt.py", "engines/dla.py", "engines/build_progress.py", "sall_edge/runtime/tensorrt.py")
+CALLERS = (
+    "engines/build_progress.py",
+    "engines/dla.py",
+    "engines/kernels.py",
+    "engines/tensorrt.py",
+    "sall_edge/runtime/tensorrt.py",
+)
 SETTINGS = """
 [mypy]
 strict = True

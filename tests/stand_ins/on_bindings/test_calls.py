@@ -48,6 +48,7 @@ def nvidia() -> Iterator[SimpleNamespace]:
         inspector=_like(tensorrt.EngineInspector),
         context=_like(tensorrt.IExecutionContext),
     )
+    made.network.num_layers = 0
     made.builder.create_network.return_value = made.network
     made.builder.create_builder_config.return_value = made.config
     made.builder.create_optimization_profile.return_value = made.profile
@@ -148,9 +149,10 @@ def test_a_hardware_compatibility_that_the_version_lacks_is_named(nvidia: Simple
 def test_an_accelerator_takes_what_it_can(nvidia: SimpleNamespace, tmp_path: Path) -> None:
     target = ORIN.model_copy(update={"dla_core": 0})
     nvidia.builder.num_DLA_cores = 2
-    layers = [SimpleNamespace(name=name) for name in ("stem", "softmax")]
+    kinds = tensorrt.LayerType
+    layers = [SimpleNamespace(name="stem", type=kinds.CONVOLUTION), SimpleNamespace(name="softmax", type=kinds.SOFTMAX)]
     nvidia.network.num_layers = len(layers)
-    nvidia.network.get_layer.side_effect = layers
+    nvidia.network.get_layer.side_effect = layers.__getitem__
     nvidia.config.can_run_on_DLA.side_effect = lambda layer: layer.name == "stem"
     if not HAS_DLA:
         with pytest.raises(BuildError, match="cannot use DLA core 0"):
@@ -158,6 +160,7 @@ def test_an_accelerator_takes_what_it_can(nvidia: SimpleNamespace, tmp_path: Pat
         return
     plan = build_plan(tensorrt, tmp_path / "model.onnx", target=target, image=IMAGE)
     assert plan.left_to_gpu == ("softmax",)
+    assert plan.kernels.kernels == ()  # the inspector of the mock knows no layer
     assert nvidia.config.default_device_type == tensorrt.DeviceType.DLA
     nvidia.config.set_flag.assert_called_once_with(tensorrt.BuilderFlag.GPU_FALLBACK)
     square = (1, 320, 320, 3)
