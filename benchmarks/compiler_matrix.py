@@ -78,7 +78,7 @@ def graphs(backbone: str, side_px: int, *, seed: int, folder: Path) -> dict[str,
         "fp32": model.path,
         "fp16": folder / "fp16.onnx",
         "int8": qdq.path,
-        "int8+fp16": folder / "mixed.onnx",
+        "int8-fp16": folder / "mixed.onnx",
     }
 
 

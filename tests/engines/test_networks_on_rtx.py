@@ -1,4 +1,4 @@
-"""Every network of the field, in every precision, through NVIDIA's own compiler.
+"""Every network of the field, in every precision, through NVIDIA's own compiler, and in FP32 through OpenVINO (T1, T2).
 
 TensorRT-RTX compiles on the CPU. What this proves: NVIDIA's parser takes the graphs, its type checker agrees with
 them, and of every convolution and matrix product the kernel that was chosen reads INT8, FP16 or FP32 as the graph
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import openvino
 import pytest
 import torch
 from onnx import numpy_helper
@@ -49,6 +50,9 @@ Random networks of fifty layers make much of little: ONNX Runtime's integer kern
 0.02 to 0.1 (RMS of a probability) on one and the same Q/DQ graph, since a sum in another order now and then moves an
 INT8 number by one step. Numbers of ten bits do the same; the mixed graphs were 1.0 to 1.9 times as far.
 """
+
+ANOTHER_ORDER = 1e-3
+"""Of a probability: float32 sums in another order."""
 
 HALF_ROUNDING = {"rtol": 2.0**-11, "atol": 2.0**-24}
 """Half a unit in the last of FP16's ten bits; and what is below its smallest number is rounded up to it."""
@@ -163,7 +167,19 @@ def test_every_layer_is_compiled_in_the_precision_that_its_graph_says(graphs: Gr
     int8 = dict.fromkeys(quantized, "int8")
     assert dtype_by_layer(graphs.int8, side_px) == int8 | dict.fromkeys(float_by_design, "fp32")
     assert dtype_by_layer(graphs.mixed, side_px) == int8 | dict.fromkeys(float_by_design, "fp16")
+    compare_openvino_with_onnxruntime(graphs)
     compare_mixed_with_int8(graphs)
+
+
+def compare_openvino_with_onnxruntime(graphs: Graphs) -> None:
+    """Of the FP32 graph; `export` has compared ONNX Runtime with PyTorch."""
+    side_px = graphs.side_px
+    pixels = np.random.default_rng(7).integers(0, 256, (SQUARES, side_px, side_px, 3), dtype=np.uint8)
+    compiled = openvino.Core().compile_model(graphs.fp32, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    outputs = compiled(pixels)
+    found = np.concatenate([outputs["dr_probs"], outputs["amd_probs"]], axis=1)
+    wanted = probabilities(graphs.fp32, pixels, leave_out=[])
+    np.testing.assert_allclose(found, wanted, atol=ANOTHER_ORDER)
 
 
 def compare_mixed_with_int8(graphs: Graphs) -> None:
