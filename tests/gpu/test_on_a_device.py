@@ -45,7 +45,7 @@ BATCH_TOLERANCE = 1e-4
 """Between a square alone and in a batch: a kernel may add in another order. Measured on no device yet."""
 
 LEVEL_TOLERANCE = 1e-3
-"""Of a probability, for the one grey level in a thousand values by which OpenCV's square and the kernel's may differ."""
+"""Of a probability: one value in a thousand may differ by a grey level between OpenCV's square and the kernel's."""
 
 INFERENCES = 1000
 CARD_GROWTH_MIB, JETSON_GROWTH_MIB = 4, 64
