@@ -3,6 +3,7 @@
 #   make test    installs, runs every test; NVIDIA's bindings and PyCUDA among them, over stand-ins for its hardware
 #   make check   ruff, ruff format, mypy --strict, import-linter
 #   make kernels compiles the CUDA kernels ahead, into the package; needs nvcc, but no GPU
+#   make device-check [ENGINE=bundle]   on a Jetson or with an RTX card: device-report/, everything that only a device can show
 #   make wheel   dist/*.whl, with compiled kernels where nvcc is there; without them NVRTC compiles on the device
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ STAMP  := $(VENV)/.installed
 STAND_INS := $(VENV)/stand-ins/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup stand-ins demo test check kernels wheel bench clean
+.PHONY: help setup stand-ins demo test check kernels device-check wheel bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -46,6 +47,25 @@ check: setup
 kernels: setup
 	$(BIN)/python -m sall_edge.runtime.kernels
 
+# On a Jetson TensorRT belongs to JetPack, so the virtual environment is one of its own that sees the system's packages;
+# torch, which makes a network to measure, is installed only where no bundle is given.
+ifneq ($(and $(filter aarch64,$(shell uname -m)),$(wildcard /etc/nv_tegra_release)),)
+DEVICE_VENV   ?= .venv-device
+DEVICE_EXTRAS := jetson,$(if $(ENGINE),build,train)
+DEVICE_STAMP  := $(DEVICE_VENV)/.installed-$(DEVICE_EXTRAS)
+
+$(DEVICE_STAMP): pyproject.toml
+	/usr/bin/python3 -m venv --system-site-packages $(DEVICE_VENV)
+	PATH="/usr/local/cuda/bin:$$PATH" $(DEVICE_VENV)/bin/python -m pip install --quiet --editable '.[$(DEVICE_EXTRAS)]' pytest hypothesis
+	touch $@
+else
+DEVICE_VENV  ?= $(VENV)
+DEVICE_STAMP := $(STAMP)
+endif
+
+device-check: $(DEVICE_STAMP)
+	PATH="/usr/local/cuda/bin:$$PATH" $(DEVICE_VENV)/bin/python -m benchmarks.device_check $(if $(ENGINE),--engine '$(ENGINE)') $(DEVICE_OPTIONS)
+
 wheel: setup
 	@if command -v nvcc || command -v /usr/local/cuda/bin/nvcc; then $(MAKE) kernels; else \
 		echo 'no nvcc: this wheel holds no compiled kernels, NVRTC will compile them on the device'; fi
@@ -56,4 +76,4 @@ bench: setup
 	$(BIN)/python benchmarks/pipeline.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-report sall_edge/runtime/kernels/*.cubin
+	rm -rf $(VENV) .venv-device build dist *.egg-info demo-report device-report sall_edge/runtime/kernels/*.cubin

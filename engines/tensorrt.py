@@ -151,6 +151,8 @@ def _config(trt: Any, builder: "trt.Builder", *, target: TargetSpec, image: Imag
         if limit:
             config.set_memory_pool_limit(pool, limit)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    # On by default: ten bits of mantissa in FP32 convolutions, which would be FP16's precision under FP32's name.
+    config.clear_flag(trt.BuilderFlag.TF32)
     if target.optimization_level is not None:
         config.builder_optimization_level = target.optimization_level
     if target.hardware_compatibility is not HardwareCompatibility.NONE:

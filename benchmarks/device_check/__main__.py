@@ -45,8 +45,7 @@ class Check:
         options = order.model_dump(mode="json", include={"seconds", "inferences", "photographs"})
         self.record.options = {**options, "engine": "a bundle" if order.engine else None}
         self._output, self._timeout_s = output, timeout_s
-        private = {str(order.work): "WORK", **({str(order.engine): "ENGINE"} if order.engine else {})}
-        self._private = {**private, str(Path.home()): "~"}
+        self._private = private_paths(order)
 
     def run(self) -> None:
         """All steps; Ctrl-C ends the one that runs and leaves out the rest."""
@@ -113,6 +112,15 @@ class Check:
 
     def _show(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+
+def private_paths(order: Order) -> dict[str, str]:
+    """Paths that may name a person, longest first, and what the report has in their place."""
+    places = {order.work: "WORK", Path(sys.prefix): "VENV", Path.cwd(): "SOURCE", Path.home(): "~"}
+    if order.engine:
+        places[order.engine] = "ENGINE"
+    known = {str(place): word for place, word in places.items() if len(place.parts) > 1}  # never the root itself
+    return dict(sorted(known.items(), key=lambda item: -len(item[0])))
 
 
 def _told(record: StepRecord) -> str:

@@ -35,7 +35,10 @@ def target_here() -> TargetSpec:
     try:
         importlib.import_module("pycuda.driver")
     except ImportError as cause:
-        raise BackendMissing("PyCUDA is not installed", str(cause), "pip install 'sall-edge[tensorrt]'") from cause
+        fix = (
+            "in the checkout: pip install '.[jetson]' on a Jetson, '.[tensorrt]' elsewhere; nvcc has to be on the PATH"
+        )
+        raise BackendMissing("PyCUDA is not installed", str(cause), fix) from cause
     board = read_device()
     if board is not None and board.target:
         library(Backend.TENSORRT)

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.device_check.findings import Findings
 from benchmarks.device_check.order import Arm, Order
@@ -14,7 +15,8 @@ from engines.compiled import Compiled, CompilerOptions
 from engines.probes import PROBES, PROBES_NAME, choose_probes, write_probes
 from engines.rebuild import rebuild
 from engines.smoke import smoke
-from sall_edge.artifacts import EngineManifest, open_engine, seal
+from engines.targets import load_target
+from sall_edge.artifacts import Engine, EngineManifest, open_engine, seal
 from sall_edge.bench.accuracy import referable_probability
 from sall_edge.bench.measure import predict_all
 from sall_edge.errors import ArtefactMissing
@@ -23,6 +25,8 @@ from sall_edge.runtime.session import open_reference, open_session
 from sall_edge.spec import Backend, Precision
 
 __all__ = ["build", "build_again", "compare", "rebuild_copy"]
+
+F32 = npt.NDArray[np.float32]
 
 MIB = 1 << 20
 
@@ -92,20 +96,33 @@ def compare(order: Order, arm: Arm, precision: Precision, found: Findings) -> No
     found.note(smoke=smoke(engine))
     with open_session(engine) as session, open_reference(engine) as reference:
         got, wanted = predict_all(session, squares), predict_all(reference, squares)
-    tasks = {}
+    tasks: dict[str, dict[str, float]] = {}
     for task in engine.manifest.tasks:
         point = engine.manifest.operating_points[task.name]
-        difference = np.abs(got[task.name] - wanted[task.name])
         after, before = (referable_probability(probs[task.name], task) >= point for probs in (got, wanted))
         tasks[task.name] = {
-            "largest_difference": float(difference.max()),
-            "mean_difference": float(difference.mean()),
+            **_difference(got[task.name], wanted[task.name]),
             "same_grade": float((got[task.name].argmax(axis=1) == wanted[task.name].argmax(axis=1)).mean()),
             "lost_referrals": int((before & ~after).sum()),
             "gained_referrals": int((~before & after).sum()),
             "referred_by_fp32": int(before.sum()),
         }
     found.note(phantoms=len(squares), tasks=tasks)
+    if precision is Precision.INT8 and arm is not Arm.CPU:
+        with open_session(_on_openvino(engine)) as session:
+            other = predict_all(session, squares)
+        found.note(from_openvinos_int8={name: _difference(got[name], other[name]) for name in got})
+
+
+def _difference(got: F32, wanted: F32) -> dict[str, float]:
+    difference = np.abs(got - wanted)
+    return {"largest_difference": float(difference.max()), "mean_difference": float(difference.mean())}
+
+
+def _on_openvino(engine: Engine) -> Engine:
+    """The same INT8 graph by the other compiler: what they differ by is arithmetic, not quantization."""
+    changes = {"target": load_target("openvino-cpu"), "blob": GRAPH_NAMES[engine.manifest.precision]}
+    return Engine(path=engine.path, manifest=engine.manifest.model_copy(update=changes), sha256="")
 
 
 def rebuild_copy(order: Order, precision: Precision, found: Findings) -> None:

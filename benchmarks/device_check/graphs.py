@@ -31,7 +31,7 @@ CALIBRATION_COUNT = 32
 STATISTICS_BATCH = 8
 FIRST_OF_CALIBRATION = 100_000
 """Calibration sees other phantoms than those on which engines are compared."""
-TEMPERATURE = 0.1
+TEMPERATURE = 0.5
 """An untrained head's logits lie close together; this spreads its probabilities, so that rounding shows in them."""
 
 

@@ -18,7 +18,7 @@ from sall_edge.spec import Precision
 __all__ = ["perform"]
 
 TEST_FOLDERS = ("tests/gpu", "tests/sall_edge/runtime/kernels")
-_PYTEST_LINES = 40
+_PYTEST_LINES = 100
 _NO_TESTS = 5
 """pytest's exit code when it ran none."""
 
@@ -86,7 +86,8 @@ def _device(found: Findings) -> None:
 
 
 def _tests(found: Findings) -> None:
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-ra", "-p", "no:cacheprovider", *TEST_FOLDERS]
+    options = ("-m", "gpu", "-q", "-ra", "--tb=short", "--disable-warnings", "-p", "no:cacheprovider")
+    command = [sys.executable, "-m", "pytest", *options, *TEST_FOLDERS]
     # What else is installed on a device (ROS, for one) brings plugins that break a plain run.
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

@@ -83,14 +83,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def _reason(code: int) -> str:
     if code >= 0:
         return ""
-    name = signal.Signals(-code).name
+    number = signal.Signals(-code)
     told = {
         signal.SIGKILL: "the kernel does that when memory runs out",
         signal.SIGSEGV: "a native library crashed",
         signal.SIGABRT: "a native library gave up",
         signal.SIGBUS: "a native library read memory that is not there",
-    }.get(-code, "nobody here sent it")
-    return f"it was ended by {name}: {told}"
+    }.get(number, "nobody here sent it")
+    return f"it was ended by {number.name}: {told}"
 
 
 def available_mib() -> float:

@@ -143,7 +143,8 @@ def _cut_on_gpu(pixels: U8, field: Any, side: int) -> tuple[U8, dict[str, float]
             photograph, square = gpu.buffer((pixels.nbytes,), np.uint8), gpu.buffer((side, side, 3), np.uint8)
             photograph.host[:] = pixels.ravel()
             height, width = pixels.shape[:2]
-            alone, uploaded = [], []
+            alone: list[float] = []
+            uploaded: list[float] = []
             for _ in range(REPEATS):
                 for times, is_uploaded in ((uploaded, True), (alone, False)):
                     with gpu.timed():

@@ -104,7 +104,8 @@ class Session:
         self.backend_version = runner.version
         side = engine.manifest.image.side_px
         self._shape = (side, side, 3)
-        self._max_batch = engine.manifest.target.max_batch
+        target = engine.manifest.target
+        self._max_batch = target.max_batch if target.dla_core is None else 1  # a DLA has no dynamic shapes
         self._probs = [(task.name, f"{task.name}_probs") for task in engine.manifest.tasks]
         self._cams = [(task.name, f"{task.name}_cam") for task in engine.manifest.tasks]
         self._runner: Runner | None = runner

@@ -54,6 +54,19 @@ def test_one_inference_is_upload_execute_download_synchronize(
     runner.close()
 
 
+def test_an_accelerator_which_has_no_batches_answers_them_square_by_square(
+    trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineManifest, int8_engine: Engine
+) -> None:
+    target = load_target("agx-orin").model_copy(update={"dla_core": 0})
+    manifest = manifest.model_copy(update={"target": target})
+    runner = _opened(trt, driver, manifest)
+    engine = Engine(path=int8_engine.path, manifest=manifest, sha256="")
+    photographs = squares(3, seed=1)
+    with Session(engine=engine, runner=runner) as session:
+        answers = session.run_batch(photographs).probs["dr"]
+    np.testing.assert_array_equal(answers[:, 0], photographs[:, 0, 0, 0])
+
+
 def test_each_row_of_a_batch_gets_its_own_answer(
     trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineManifest, int8_engine: Engine
 ) -> None:

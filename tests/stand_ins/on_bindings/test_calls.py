@@ -110,6 +110,7 @@ def test_a_build_sets_what_the_target_says(nvidia: SimpleNamespace, tmp_path: Pa
     assert nvidia.config.hardware_compatibility_level == tensorrt.HardwareCompatibilityLevel.AMPERE_PLUS
     assert nvidia.config.profiling_verbosity == tensorrt.ProfilingVerbosity.DETAILED
     assert isinstance(nvidia.config.progress_monitor, tensorrt.IProgressMonitor)
+    nvidia.config.clear_flag.assert_called_once_with(tensorrt.BuilderFlag.TF32)  # or FP32 would not be FP32
     nvidia.profile.set_shape.assert_called_once_with(
         "image", (1, 320, 320, 3), (1, 320, 320, 3), (target.max_batch, 320, 320, 3)
     )
