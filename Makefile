@@ -56,7 +56,7 @@ DEVICE_STAMP  := $(DEVICE_VENV)/.installed-$(DEVICE_EXTRAS)
 
 $(DEVICE_STAMP): pyproject.toml
 	/usr/bin/python3 -m venv --system-site-packages $(DEVICE_VENV)
-	PATH="/usr/local/cuda/bin:$$PATH" $(DEVICE_VENV)/bin/python -m pip install --quiet --editable '.[$(DEVICE_EXTRAS)]' pytest hypothesis
+	PATH="/usr/local/cuda/bin:$$PATH" $(DEVICE_VENV)/bin/python -m pip install --quiet --editable '.[$(DEVICE_EXTRAS)]' 'pytest>=8' 'hypothesis>=6.100'
 	touch $@
 else
 DEVICE_VENV  ?= $(VENV)

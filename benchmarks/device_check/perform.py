@@ -94,7 +94,7 @@ def _tests(found: Findings) -> None:
     lines = done.stdout.splitlines()
     found.note(exit_code=done.returncode, summary=lines[-1] if lines else "", last_lines=lines[-_PYTEST_LINES:])
     if "No module named pytest" in done.stderr:
-        fix = "pip install pytest hypothesis"
+        fix = "pip install 'pytest>=8' 'hypothesis>=6.100'"
         raise BackendMissing("the tests for a device did not run", "pytest is not installed", fix)
     if done.returncode not in (0, _NO_TESTS):
         found.note(errors=done.stderr.splitlines()[-_PYTEST_LINES:])

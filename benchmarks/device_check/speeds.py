@@ -183,12 +183,17 @@ def endure(order: Order, precision: Precision, found: Findings) -> None:
             times = np.empty(order.inferences)
             with _opened(engine, open_cuda_graphs) as (session, _, _):
                 session.run(squares[0])
-                found.note(gpu_free_opened_mib=_free_mib(watch), resident_opened_mib=_resident_mib())
+                free_mib, resident_mib = _free_mib(watch), _resident_mib()
+                found.note(gpu_free_opened_mib=free_mib, resident_opened_mib=resident_mib)
                 for index in range(order.inferences):
                     start = time.perf_counter()
                     session.run(squares[index % len(squares)])
                     times[index] = (time.perf_counter() - start) * 1e3
-                found.note(gpu_free_after_mib=_free_mib(watch), resident_after_mib=_resident_mib(), after=sensors())
+                grown = {
+                    "gpu_grown_mib": round(free_mib - _free_mib(watch), 1),
+                    "resident_grown_mib": round(_resident_mib() - resident_mib, 1),
+                }
+                found.note(**grown, after=sensors())
             found.note(gpu_free_closed_mib=_free_mib(watch))
     finally:
         watch.close()

@@ -93,6 +93,18 @@ def test_a_board_with_an_accelerator_is_measured_with_all_that_it_has(
     assert check.order.target == load_target("agx-orin")
 
 
+def test_an_accelerator_that_this_tensorrt_lacks_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = _device(dla_cores=2)
+    device.facts["versions"] = {"tensorrt": "10.16.1"}
+    check = _check(tmp_path, monkeypatch, {"device": device})
+    check.run()
+    (step,) = [step for step in check.record.steps if "dla" in step.name]
+    assert (step.name, step.outcome) == ("build dla fp16", Outcome.NOT_RUN)
+    assert step.error is not None
+    assert "TensorRT 10.16.1 has no DLA" in step.error["why"]
+    assert check.record.steps[-1].name == "speed cpu fp32"
+
+
 def test_what_needs_any_engine_takes_the_first_that_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     error = {"what": "no kernel", "why": "memory", "fix": "more"}
     failed = StepRecord(name="build gpu int8", outcome=Outcome.FAILED, error=error)
@@ -136,7 +148,7 @@ def test_ctrl_c_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [(step.name, step.outcome.value) for step in check.record.steps] == [
         ("doctor", "passed"),
         ("device", "passed"),
-        ("the rest", "not run"),
+        ("the rest", "failed"),
     ]
 
 

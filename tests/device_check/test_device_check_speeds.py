@@ -19,7 +19,9 @@ SHAPES = {
 
 
 class _Driver(RecordingDriver):
-    """Takes memory of either kind, and says how much there is."""
+    """Takes memory of either kind, and says that 24 MiB of it leaked after it was asked twice."""
+
+    asked = 0
 
     def pagelocked_empty(self, shape, dtype, mem_flags=0):
         self.is_integrated = bool(mem_flags)
@@ -27,7 +29,8 @@ class _Driver(RecordingDriver):
 
     def mem_get_info(self) -> tuple[int, int]:
         assert self.depth, "no context is current"
-        return 1 << 30, 2 << 30
+        self.asked += 1
+        return (1024 if self.asked < 3 else 1000) << 20, 2 << 30
 
 
 class _Graphs:
@@ -103,9 +106,9 @@ def test_endurance_looks_at_memory_and_at_both_ends(order, found, jetson) -> Non
     speeds.endure(order, INT8, findings)
     facts = read()
     assert facts["inferences"] == 50
-    for when in ("before", "opened", "after", "closed"):
-        assert facts[f"gpu_free_{when}_mib"] == 1024
-    assert facts["resident_after_mib"] > 0
+    assert [facts[f"gpu_free_{when}_mib"] for when in ("before", "opened", "closed")] == [1024, 1024, 1000]
+    assert facts["gpu_grown_mib"] == 24
+    assert facts["resident_opened_mib"] > abs(facts["resident_grown_mib"])
     assert facts["first_p50_ms"] > 0
     assert facts["slowest_ms"] >= facts["last_p50_ms"] > 0
     assert not jetson.live
