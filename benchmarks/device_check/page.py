@@ -35,6 +35,7 @@ def _head(record: Record) -> str:
         "failed": _names(record, Outcome.FAILED) or "nothing",
         "not run": _names(record, Outcome.NOT_RUN) or "nothing",
         "network": record.facts(Action.GRAPHS.value).get("origin", "none"),
+        "sall-edge": device.get("source") or "unknown",
         "started": record.started,
         "state": "finished" if record.is_finished else "NOT FINISHED: it still runs, or the device stopped",
     }

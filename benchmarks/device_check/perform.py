@@ -80,9 +80,19 @@ def _doctor(found: Findings) -> None:
 
 def _device(found: Findings) -> None:
     """What is known without a GPU first: it is in the report when the rest fails."""
-    found.note(machine=describe(), jetson=jetson_facts(), versions=nvidia_versions(), sensors=sensors())
+    found.note(source=_commit(), machine=describe(), jetson=jetson_facts(), versions=nvidia_versions())
+    found.note(sensors=sensors())
     found.note(gpu=asdict(describe_gpu()))
     found.note(target=target_here().model_dump(mode="json"))
+
+
+def _commit() -> str:
+    """Of the checkout that is measured."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown: this is no git checkout"
 
 
 def _tests(found: Findings) -> None:
