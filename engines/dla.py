@@ -13,10 +13,7 @@ from sall_edge.spec import TargetSpec
 if TYPE_CHECKING:
     import tensorrt as trt
 
-__all__ = ["DLA_BATCH", "layers_left_to_gpu", "require_dla", "use_dla"]
-
-DLA_BATCH = 1
-"""A DLA has no dynamic shapes, and point-of-care screening looks at one photograph at a time."""
+__all__ = ["layers_left_to_gpu", "require_dla", "use_dla"]
 
 _LAST_10 = (10, 7)
 _FIRST_11 = (11, 4, 1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engines.build_progress import PARTS, Watch, interruptible, monitor
 from engines.compiled import QUIET, Compiled, CompilerOptions, KernelReport
-from engines.dla import DLA_BATCH, layers_left_to_gpu, require_dla, use_dla
+from engines.dla import layers_left_to_gpu, require_dla, use_dla
 from engines.kernels import kernels_from_inspector, kernels_from_log, layers_from_log, linear_layers
 from engines.timing_cache import cache_path, read_cache, write_cache
 from sall_edge.errors import BackendMissing, BuildError
@@ -161,10 +161,9 @@ def _config(trt: Any, builder: "trt.Builder", *, target: TargetSpec, image: Imag
         _compile_for_cards(trt, config, target.compute_capabilities)
     profile = builder.create_optimization_profile()
     square = (image.side_px, image.side_px, 3)
-    largest = target.max_batch if target.dla_core is None else DLA_BATCH
-    profile.set_shape("image", (1, *square), (1, *square), (largest, *square))
+    profile.set_shape("image", (1, *square), (1, *square), (target.batch_limit, *square))
     if config.add_optimization_profile(profile) < 0:
-        what, why = f"TensorRT refuses batches of 1 to {largest}", "the optimization profile is invalid"
+        what, why = f"TensorRT refuses batches of 1 to {target.batch_limit}", "the optimization profile is invalid"
         raise BuildError(what, why, "lower max_batch in the target's TOML")
     return config
 

@@ -281,6 +281,11 @@ class TargetSpec(Spec):
     threads: Annotated[int, Field(ge=0)] = 0
     notes: str = ""
 
+    @property
+    def batch_limit(self) -> int:
+        """Squares that an engine takes at once: a deep learning accelerator has no dynamic shapes, and so one."""
+        return self.max_batch if self.dla_core is None else 1
+
 
 SpecT = TypeVar("SpecT", bound=Spec)
 

@@ -108,7 +108,7 @@ def compare(order: Order, arm: Arm, precision: Precision, found: Findings) -> No
             "referred_by_fp32": int(before.sum()),
         }
     found.note(phantoms=len(squares), tasks=tasks)
-    if precision is Precision.INT8 and arm is not Arm.CPU:
+    if precision.is_quantized and arm is not Arm.CPU:
         with open_session(_on_openvino(engine)) as session:
             other = predict_all(session, squares)
         found.note(from_openvinos_int8={name: _difference(got[name], other[name]) for name in got})

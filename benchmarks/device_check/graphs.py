@@ -53,7 +53,7 @@ def make_graphs(order: Order, found: Findings) -> None:
         subject = subject.model_copy(update={"operating_points": points})
     (order.work / SUBJECT_NAME).write_text(subject.model_dump_json(), encoding="utf-8")
     found.note(origin=subject.origin, side_px=subject.image.side_px, phantoms=len(squares))
-    found.note(operating_points=subject.operating_points, fp16=_fp16(order.graphs))
+    found.note(operating_points=subject.operating_points, fp16=_fp16(order.graphs), int8_fp16=_mixed(order.graphs))
     found.note(graphs=sorted(file.name for file in order.graphs.iterdir()))
 
 
@@ -142,11 +142,24 @@ def _middle_points(order: Order, subject: Subject, squares: U8) -> dict[str, flo
 
 def _fp16(folder: Path) -> str:
     """Makes the FP16 graph where there is none; says how, or why not."""
-    if (folder / "fp16.onnx").is_file():
+    return _halved(folder, Precision.FP32, Precision.FP16)
+
+
+def _mixed(folder: Path) -> str:
+    """The same of the quantized graph with FP16 in between."""
+    return _halved(folder, Precision.INT8, Precision.INT8_FP16)
+
+
+def _halved(folder: Path, of: Precision, to: Precision) -> str:
+    source, place = (folder / GRAPH_NAMES[precision] for precision in (of, to))
+    if place.is_file():
         return "the bundle's own"
+    if not source.is_file():
+        return f"none: there is no {source.name}"
     try:
-        from engines.half import write_fp16
+        from engines.half import write_fp16, write_mixed
     except ImportError as cause:
         return f"none: the bundle has none, and it cannot be made here ({cause})"
-    write_fp16(folder / "model.onnx", folder / "fp16.onnx")
-    return "made from model.onnx"
+    write = write_mixed if of.is_quantized else write_fp16
+    write(source, place)
+    return f"made from {source.name}"

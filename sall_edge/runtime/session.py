@@ -81,7 +81,7 @@ class Runner(Protocol):
         """Outputs by name, batch first; they may be buffers of the runner, valid until the next `infer`.
 
         Args:
-            squares: (N, side, side, 3) uint8, 1 <= N <= the target's max_batch.
+            squares: (N, side, side, 3) uint8, 1 <= N <= the target's batch_limit.
         """
 
     def close(self) -> None:
@@ -104,8 +104,7 @@ class Session:
         self.backend_version = runner.version
         side = engine.manifest.image.side_px
         self._shape = (side, side, 3)
-        target = engine.manifest.target
-        self._max_batch = target.max_batch if target.dla_core is None else 1  # a DLA has no dynamic shapes
+        self._batch_limit = engine.manifest.target.batch_limit
         self._probs = [(task.name, f"{task.name}_probs") for task in engine.manifest.tasks]
         self._cams = [(task.name, f"{task.name}_cam") for task in engine.manifest.tasks]
         self._runner: Runner | None = runner
@@ -133,7 +132,7 @@ class Session:
         )
 
     def run_batch(self, squares: U8) -> BatchPrediction:
-        """The same for several squares, at most the target's `max_batch` at once.
+        """The same for several squares, at most the target's `batch_limit` at once.
 
         Args:
             squares: (N, side, side, 3) uint8 RGB, N >= 1.
@@ -145,8 +144,8 @@ class Session:
             raise self._misfit("batch", squares, ("N >= 1", *self._shape))
         runner = self._open_runner()
         parts: dict[str, list[F32]] = {name: [] for _, name in self._probs + self._cams}
-        for start in range(0, len(squares), self._max_batch):
-            outputs = runner.infer(squares[start : start + self._max_batch])
+        for start in range(0, len(squares), self._batch_limit):
+            outputs = runner.infer(squares[start : start + self._batch_limit])
             for name, part in parts.items():
                 part.append(outputs[name].copy())
         return BatchPrediction(

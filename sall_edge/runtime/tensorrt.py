@@ -85,7 +85,7 @@ class TensorrtRunner:
             explanation = explain(self._log.errors(), fix=_REBUILD)
             raise ArtefactForeign(f"TensorRT {self.version} cannot read the plan", explanation.why, explanation.fix)
         self._outputs: dict[str, Buffer] = {}
-        rows = manifest.target.max_batch if manifest.target.dla_core is None else 1
+        rows = manifest.target.batch_limit
         for name in [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]:
             row = tuple(engine.get_tensor_shape(name))[1:]
             if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT:

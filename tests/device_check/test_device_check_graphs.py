@@ -27,8 +27,9 @@ def test_a_network_of_our_own_refers_half_of_the_phantoms(empty, found) -> None:
     findings, read = found
     graphs.make_graphs(empty, findings)
     subject, facts = empty.subject, read()
-    assert facts["graphs"] == ["fp16.onnx", "model.onnx", "qdq.onnx"]
+    assert facts["graphs"] == ["fp16.onnx", "model.onnx", "qdq-fp16.onnx", "qdq.onnx"]
     assert facts["fp16"] == "made from model.onnx"
+    assert facts["int8_fp16"] == "made from qdq.onnx"
     assert subject.origin == "mobilenetv3_small_050, untrained, seed 0: its verdicts mean nothing"
     assert empty.squares.shape == (10, 64, 64, 3)
     assert {task.name for task in subject.tasks} == set(subject.operating_points) == {"dr", "amd"}
@@ -56,6 +57,6 @@ def test_a_bundle_gives_its_graphs_its_tasks_and_its_operating_points(empty, fou
     assert order.subject.operating_points == manifest.operating_points
     assert order.subject.tasks == manifest.tasks
     assert order.subject.origin.startswith("a bundle for openvino-cpu, int8, by ")
-    assert read()["graphs"] == ["fp16.onnx", "model.onnx", "qdq.onnx"]
+    assert read()["graphs"] == ["fp16.onnx", "model.onnx", "qdq-fp16.onnx", "qdq.onnx"]
     for name in ("model.onnx", "qdq.onnx"):
         assert (order.graphs / name).read_bytes() == (int8_engine.path / name).read_bytes()

@@ -85,10 +85,10 @@ def test_a_board_with_an_accelerator_is_measured_with_all_that_it_has(
     names = [step.name for step in check.record.steps]
     assert len(names) == len(set(names))
     assert names[:4] == ["doctor", "device", "graphs", "gpu tests"]
-    for precision in ("int8", "fp16", "fp32"):
+    for precision in ("int8-fp16", "int8", "fp16", "fp32"):
         for action in ("build", "build again", "numbers", "speed"):
             assert f"{action} gpu {precision}" in names
-    assert {"photograph gpu int8", "endurance gpu int8", "rebuild gpu int8"} <= set(names)
+    assert {"photograph gpu int8-fp16", "endurance gpu int8-fp16", "rebuild gpu int8-fp16"} <= set(names)
     assert {"build dla fp16", "numbers dla fp16", "speed dla fp16", "speed cpu int8", "speed cpu fp32"} <= set(names)
     assert check.order.target == load_target("agx-orin")
 
@@ -107,15 +107,15 @@ def test_an_accelerator_that_this_tensorrt_lacks_is_no_failure(tmp_path: Path, m
 
 def test_what_needs_any_engine_takes_the_first_that_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     error = {"what": "no kernel", "why": "memory", "fix": "more"}
-    failed = StepRecord(name="build gpu int8", outcome=Outcome.FAILED, error=error)
-    check = _check(tmp_path, monkeypatch, {"device": _device(), "build gpu int8": failed})
+    failed = StepRecord(name="build gpu int8-fp16", outcome=Outcome.FAILED, error=error)
+    check = _check(tmp_path, monkeypatch, {"device": _device(), "build gpu int8-fp16": failed})
     check.run()
-    assert check.record.passed("endurance gpu fp16")
-    assert check.record.step("endurance gpu int8") is None
-    skipped = check.record.step("speed gpu int8")
+    assert check.record.passed("endurance gpu int8")
+    assert check.record.step("endurance gpu int8-fp16") is None
+    skipped = check.record.step("speed gpu int8-fp16")
     assert skipped is not None
     assert skipped.outcome is Outcome.NOT_RUN
-    assert skipped.error == {"what": "`build gpu int8` did not pass: no kernel", "why": "memory", "fix": "more"}
+    assert skipped.error == {"what": "`build gpu int8-fp16` did not pass: no kernel", "why": "memory", "fix": "more"}
     assert not [step.name for step in check.record.steps if "dla" in step.name]
 
 
