@@ -25,7 +25,7 @@ def _head(record: Record) -> str:
     device = record.facts(Action.DEVICE.value)
     jetson, gpu, versions = device.get("jetson") or {}, device.get("gpu") or {}, device.get("versions") or {}
     machine = device.get("machine") or {}
-    tensorrt = versions.get("tensorrt") or versions.get("tensorrt-rtx")
+    tensorrt = versions.get("tensorrt") or (f"RTX {rtx}" if (rtx := versions.get("tensorrt-rtx")) else "")
     named = {
         "device": jetson.get("model") or machine.get("cpu"),
         "GPU": f"{gpu['name']}, compute capability {gpu['compute_capability']}" if gpu else "none was found",

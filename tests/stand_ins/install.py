@@ -33,7 +33,7 @@ _HEADERS = (Path("/usr/local/cuda/include"), Path(sysconfig.get_path("purelib"))
 KERNEL = HERE.parents[1] / "sall_edge" / "runtime" / "kernels" / "prepare.cu"
 FAKES = HERE.parent / "fakes"
 _SOURCES = {
-    "cuda": (HERE / "host_cuda.c", HERE / "kernels_on_host.cpp", FAKES / "cuda_on_cpu.h", KERNEL),
+    "cuda": (HERE / "host_cuda.c", HERE / "kernels_on_host.cpp", *FAKES.glob("*_on_cpu.h"), KERNEL),
     "null": (HERE / "null_tensorrt.c",),
 }
 
