@@ -31,7 +31,7 @@ demo: setup
 
 stand-ins: $(STAND_INS)
 
-$(STAND_INS): $(STAMP) $(wildcard tests/stand_ins/*.c*) tests/stand_ins/install.py sall_edge/runtime/kernels/prepare.cu
+$(STAND_INS): $(STAMP) $(wildcard tests/stand_ins/*.c* tests/fakes/*_on_cpu.h) tests/stand_ins/install.py sall_edge/runtime/kernels/prepare.cu
 	$(BIN)/python tests/stand_ins/install.py $(@D)
 	touch $@
 

@@ -40,7 +40,7 @@ from sall_edge.fundus.labels import in_split, read_labels
 from sall_edge.fundus.prepared_set import PreparedSet, prepare_set
 from sall_edge.runtime.machine import describe
 from sall_edge.runtime.openvino import OpenvinoRunner
-from sall_edge.runtime.tensorrt import library
+from sall_edge.runtime.tensorrt_library import library
 from sall_edge.spec import Backend, TaskSet
 
 U8 = NDArray[np.uint8]
@@ -224,14 +224,13 @@ def _verdict(report: GateReport) -> str:
 
 def _rtx(path: Path, model: OnnxModel) -> str:
     try:
-        _, kernels = build_plan(
-            library(Backend.TENSORRT_RTX), path, target=load_target("rtx"), image=model.manifest.image
-        )
+        trt = library(Backend.TENSORRT_RTX)
+        plan = build_plan(trt, path, target=load_target("rtx"), image=model.manifest.image)
     except BackendMissing as missing:  # what the other arms measured is not lost
         return f"not compiled: {missing.why.splitlines()[0]}"
     except BuildError as refusal:
         return f"refused: {refusal.why.splitlines()[0]}"
-    return f"{kernels.int8} of {len(kernels.kernels)} convolutions INT8"
+    return f"{plan.kernels.int8} of {len(plan.kernels.kernels)} convolutions INT8"
 
 
 def _table(report: dict[str, Any]) -> str:

@@ -55,7 +55,7 @@ def check_compiler(target: TargetSpec) -> None:
         BackendMissing, BuildError: See `compile_graph`.
     """
     if target.backend in (Backend.TENSORRT, Backend.TENSORRT_RTX):
-        from engines.tensorrt import check_target
+        from engines.tensorrt_device import check_target
 
         check_target(target)
 

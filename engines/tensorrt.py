@@ -5,7 +5,7 @@ so the calls are the same and the module is a parameter (`trt`). TensorRT builds
 TensorRT-RTX compiles on the CPU for any list of cards, and its verbose log says what each kernel reads.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,10 @@ from engines.build_progress import PARTS, Watch, interruptible, monitor
 from engines.compiled import QUIET, Compiled, CompilerOptions, KernelReport
 from engines.dla import layers_left_to_gpu, require_dla, use_dla
 from engines.kernels import kernels_from_inspector, kernels_from_log, layers_from_log, linear_layers
+from engines.tensorrt_device import check_target
 from engines.timing_cache import cache_path, read_cache, write_cache
-from sall_edge.errors import BackendMissing, BuildError
-from sall_edge.runtime.cuda import GpuFacts, describe_gpu, require_driver
+from sall_edge.errors import BuildError
+from sall_edge.runtime.cuda import GpuFacts
 from sall_edge.runtime.nvidia_errors import explain
 from sall_edge.runtime.tensorrt_library import library, made, shared_logger
 from sall_edge.spec import Backend, HardwareCompatibility, ImageSpec, Precision, TargetSpec
@@ -25,12 +26,10 @@ from sall_edge.spec import Backend, HardwareCompatibility, ImageSpec, Precision,
 if TYPE_CHECKING:
     import tensorrt as trt  # in tests its signatures of 10.3 to 11.4 are what mypy checks these calls against
 
-__all__ = ["Plan", "build_plan", "check_target", "compile_graph"]
+__all__ = ["Plan", "build_plan", "compile_graph"]
 
 PLAN_NAME = "engine.plan"
 LAYERS_NAMES = {Backend.TENSORRT: "layers.json", Backend.TENSORRT_RTX: "layers.txt"}
-_LEAST_CAPABILITY = 7.5
-"""Turing. Xavier (7.2) ends at JetPack 5 and TensorRT 8.5, where precision would be the builder's choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +111,7 @@ def build_plan(
         KeyboardInterrupt: The build was interrupted.
     """
     log = shared_logger(trt)
-    log.lines.clear()
+    log.clear()
     builder = made(trt, trt.Builder, log)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
@@ -128,7 +127,7 @@ def build_plan(
     options.progress.stage(f"{trt.__name__} compiles", PARTS)
     content = interruptible(partial(builder.build_serialized_network, network, config), watch)
     if content is None:
-        raise _refusal(trt, graph, log.errors())
+        raise _refusal(trt, graph, log.errors)
     watch.end()
     plan = bytes(content)
     if place is not None:
@@ -221,9 +220,10 @@ def _inspected(trt: Any, plan: bytes, target: TargetSpec, linear: tuple[str, ...
     """The compiler's list of layers, and the kernels of the linear ones."""
     log = shared_logger(trt)
     if target.backend is Backend.TENSORRT_RTX:
-        lines = [text for _, text in log.lines]
-        return layers_from_log(lines), kernels_from_log(lines, linear)
+        return layers_from_log(log.lines), kernels_from_log(log.lines, linear)
     runtime = made(trt, trt.Runtime, log)
+    if target.dla_core is not None:
+        runtime.DLA_core = target.dla_core
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:  # `compile_graph` opens the engine again, and says why it cannot
         return "", KernelReport()
@@ -231,66 +231,7 @@ def _inspected(trt: Any, plan: bytes, target: TargetSpec, linear: tuple[str, ...
     return information, kernels_from_inspector(information, linear)
 
 
-def check_target(target: TargetSpec) -> GpuFacts | None:
-    """Checks that a plan for the target can be built on this machine.
-
-    Returns:
-        This machine's GPU; None without one, which only TensorRT-RTX can do without.
-
-    Raises:
-        BackendMissing, BuildError: See `compile_graph`.
-    """
-    _check_capabilities(target)
-    return _device(target)
-
-
-def _check_capabilities(target: TargetSpec) -> None:
-    if not target.compute_capabilities:
-        fix = 'add compute_capabilities = ["8.7"] or what the device has'
-        raise BuildError(f"target {target.name} names no compute capability", "TensorRT builds for one GPU", fix)
-    old = [text for text in target.compute_capabilities if float(text) < _LEAST_CAPABILITY]
-    if old:
-        why = f"compute capability {old[0]} ends at TensorRT 8.5 (JetPack 5), this project needs 10.3"
-        fix = "run the same graph on the device's CPU: --target openvino-cpu"
-        raise BuildError(f"{target.title} cannot be built for", why, fix)
-
-
-def _device(target: TargetSpec) -> GpuFacts | None:
-    if target.backend is Backend.TENSORRT_RTX:
-        library(target.backend)
-        try:
-            return describe_gpu()
-        except BackendMissing:
-            return None
-    _require_device(target)
-    here = describe_gpu()
-    if here.compute_capability not in target.compute_capabilities:
-        this = f"this one has compute capability {here.compute_capability}"
-        why = f"TensorRT builds for the GPU that it runs on, and {this}"
-        fix = f"build on the device itself (compute capability {' or '.join(target.compute_capabilities)})"
-        raise BuildError(f"target {target.name} cannot be built on this machine", why, fix)
-    return here
-
-
-def _require_device(target: TargetSpec) -> None:
-    """Names everything that is missing at once, so that a user does not mend one thing to be told of the next."""
-    answers = (_problem(require_driver), _problem(partial(library, target.backend)))
-    if missing := [answer for answer in answers if answer]:
-        what = f"target {target.name} cannot be built on this machine"
-        why = "; ".join(problem.what for problem in missing)
-        fixes = "; ".join(problem.fix for problem in missing)
-        raise BackendMissing(what, why, f"build on the {target.title} itself; {fixes}")
-
-
-def _problem(require: Callable[[], object]) -> BackendMissing | None:
-    try:
-        require()
-    except BackendMissing as problem:
-        return problem
-    return None
-
-
-def _refusal(trt: Any, graph: Path, texts: list[str]) -> BuildError:
+def _refusal(trt: Any, graph: Path, texts: Iterable[str]) -> BuildError:
     # Without a GPU the log of TensorRT-RTX also holds CUDA errors that do not matter to a compiler.
     reasons = [text for text in texts if "cudaError" not in text] or texts
     fix = "export or calibrate the graph again; when it came from this project, report it with the graph"

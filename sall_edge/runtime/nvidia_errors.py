@@ -5,7 +5,7 @@ is passed on as it is.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 __all__ = ["Explanation", "explain"]
@@ -59,20 +59,20 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 """Pattern, cause and remedy; the first that matches a line of the log wins, in this order."""
 
 
-def explain(lines: Sequence[str], *, fix: str) -> Explanation:
+def explain(lines: Iterable[str], *, fix: str) -> Explanation:
     """What the lines of an error log mean.
 
     Args:
         lines: Messages of severity ERROR, oldest first.
         fix: The remedy when nothing of them is known.
     """
+    said = list(lines)
     for pattern, why, remedy in _KNOWN:
-        for line in lines:
+        for line in said:
             if found := re.search(pattern, line):
                 name = next((value for value in found.groupdict().values() if value), "unnamed")
                 return Explanation(why=f"{why.format(name=name)}; NVIDIA: {_short(line)}", fix=remedy)
-    said = "; ".join(_short(line) for line in lines)
-    return Explanation(why=said or "TensorRT gave no reason", fix=fix)
+    return Explanation(why="; ".join(map(_short, said)) or "TensorRT gave no reason", fix=fix)
 
 
 def _short(text: str) -> str:

@@ -76,13 +76,13 @@ class TensorrtRunner:
             on_failure.pop_all()
 
     def _open(self, plan: bytes, manifest: EngineManifest, trt: Any) -> None:
-        self._log.lines.clear()
+        self._log.clear()
         self._runtime = made(trt, trt.Runtime, self._log)
         if manifest.target.dla_core is not None:
             self._runtime.DLA_core = manifest.target.dla_core
         self._engine = engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            explanation = explain(self._log.errors(), fix=_REBUILD)
+            explanation = explain(self._log.errors, fix=_REBUILD)
             raise ArtefactForeign(f"TensorRT {self.version} cannot read the plan", explanation.why, explanation.fix)
         self._outputs: dict[str, Buffer] = {}
         rows = manifest.target.batch_limit
@@ -215,7 +215,7 @@ class TensorrtRunner:
                     recorded.close()
 
     def _failure(self, verb: str) -> DeviceFailed:
-        explanation = explain(self._log.errors(), fix=_RESTART)
+        explanation = explain(self._log.errors, fix=_RESTART)
         return DeviceFailed(f"TensorRT {self.version} cannot {verb}", explanation.why, explanation.fix)
 
 

@@ -17,11 +17,12 @@ MadeT = TypeVar("MadeT")
 OLDEST = (10, 3)
 """JetPack 6 has 10.3; 8.x (JetPack 5, Xavier) lacks strongly typed networks, so precision would not be the graph's."""
 _LOG_LINES = 50_000
+_ERRORS = 100
 
 
 @cache
 def shared_logger(trt: Any) -> Any:
-    """The one logger of this process for one TensorRT module; `lines` holds (severity, text), newest last.
+    """The one logger of this process for one TensorRT module; `lines` holds what it was told, newest last.
 
     TensorRT keeps the first logger that it is given for the whole process, so build and run must share it.
     """
@@ -29,13 +30,17 @@ def shared_logger(trt: Any) -> Any:
     class Log(trt.ILogger):  # type: ignore[misc]  # the base class exists only where TensorRT does
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self.lines: deque[tuple[str, str]] = deque(maxlen=_LOG_LINES)
+            self.lines: deque[str] = deque(maxlen=_LOG_LINES)
+            self.errors: deque[str] = deque(maxlen=_ERRORS)  # of their own: a build has more lines than are kept
 
         def log(self, severity: Any, message: str) -> None:
-            self.lines.append((str(severity.name), message))
+            self.lines.append(message)
+            if severity.name in ("ERROR", "INTERNAL_ERROR"):
+                self.errors.append(message)
 
-        def errors(self) -> list[str]:
-            return [text for severity, text in self.lines if severity in ("ERROR", "INTERNAL_ERROR")]
+        def clear(self) -> None:
+            self.lines.clear()
+            self.errors.clear()
 
     return Log()
 
@@ -72,5 +77,5 @@ def made(trt: Any, factory: Callable[[Any], MadeT], log: Any) -> MadeT:
     try:
         return factory(log)
     except TypeError as cause:
-        explanation = explain(log.errors() or [str(cause)], fix="check the driver with nvidia-smi and sall-edge doctor")
+        explanation = explain(log.errors or [str(cause)], fix="check the driver with nvidia-smi and sall-edge doctor")
         raise BackendMissing(f"TensorRT {trt.__version__} does not start", explanation.why, explanation.fix) from cause

@@ -183,7 +183,7 @@ def test_an_engine_that_does_not_compute_its_graph_is_not_sealed(
 def test_a_jetson_target_says_what_this_machine_lacks(
     model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engines.tensorrt.require_driver", _no_driver)
+    monkeypatch.setattr("engines.tensorrt_device.require_driver", _no_driver)
     with pytest.raises(BackendMissing) as error:
         build_float(model, load_target("orin-nano"), tmp_path / "engine")
     assert error.value.what == "target orin-nano cannot be built on this machine"

@@ -9,6 +9,7 @@ import pytest
 from fakes.tiny_graph import SIDE_PX
 
 import engines.tensorrt
+import engines.tensorrt_device
 from engines.build import build_float, build_int8
 from engines.compiled import CompilerOptions
 from engines.targets import load_target
@@ -85,7 +86,7 @@ def test_an_rtx_engine_does_not_run_without_a_driver_and_says_so(
         raise BackendMissing("the CUDA driver is not on this machine", "no library", "install it")
 
     monkeypatch.setattr("sall_edge.runtime.tensorrt.require_driver", refuse)
-    monkeypatch.setattr(engines.tensorrt, "describe_gpu", refuse)
+    monkeypatch.setattr(engines.tensorrt_device, "describe_gpu", refuse)
     engine = build_float(model, load_target("rtx"), tmp_path / "engine")
     with pytest.raises(BackendMissing, match="the CUDA driver is not on this machine"):
         open_session(engine)
@@ -153,9 +154,9 @@ def test_a_target_without_compute_capability_is_refused(model: OnnxModel, tmp_pa
 def test_another_gpu_than_the_targets_is_refused(
     model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines.tensorrt, "require_driver", lambda: None)
-    monkeypatch.setattr(engines.tensorrt, "library", lambda backend: None)
-    monkeypatch.setattr(engines.tensorrt, "describe_gpu", lambda: DESKTOP)
+    monkeypatch.setattr(engines.tensorrt_device, "require_driver", lambda: None)
+    monkeypatch.setattr(engines.tensorrt_device, "library", lambda backend: None)
+    monkeypatch.setattr(engines.tensorrt_device, "describe_gpu", lambda: DESKTOP)
     with pytest.raises(BuildError) as error:
         build_float(model, load_target("orin-nano"), tmp_path / "engine")
     assert "this one has compute capability 8.9" in error.value.why
@@ -171,8 +172,8 @@ def test_driver_and_library_that_are_both_missing_are_named_together(
 
         return refuse
 
-    monkeypatch.setattr(engines.tensorrt, "require_driver", missing("the driver"))
-    monkeypatch.setattr(engines.tensorrt, "library", missing("TensorRT"))
+    monkeypatch.setattr(engines.tensorrt_device, "require_driver", missing("the driver"))
+    monkeypatch.setattr(engines.tensorrt_device, "library", missing("TensorRT"))
     with pytest.raises(BackendMissing) as error:
         build_float(model, load_target("agx-orin"), tmp_path / "engine")
     assert error.value.why == "the driver is missing; TensorRT is missing"
@@ -182,7 +183,7 @@ def test_driver_and_library_that_are_both_missing_are_named_together(
 @pytest.mark.parametrize("name", ["orin-nano", "orin-nx", "agx-orin", "thor"])
 def test_every_jetson_that_ships_may_be_built_for(name: str) -> None:
     target: TargetSpec = load_target(name)
-    engines.tensorrt._check_capabilities(target)  # raises for what TensorRT 10.3 cannot serve
+    engines.tensorrt_device._check_capabilities(target)  # raises for what TensorRT 10.3 cannot serve
 
 
 class _Bar:

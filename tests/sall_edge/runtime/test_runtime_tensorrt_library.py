@@ -59,3 +59,17 @@ def test_a_factory_that_makes_nothing_gives_nvidias_reason(trt: RecordingTensorr
         made(trt, fail, log)
     assert "the CUDA driver does not start (error 35)" in error.value.why
     assert "nvidia-smi" in error.value.fix
+
+
+def test_an_error_outlives_the_lines_that_follow_it(trt: RecordingTensorrt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build of minutes writes more lines than are kept; why it failed may stand near the beginning."""
+    monkeypatch.setattr(tensorrt_library, "_LOG_LINES", 10)
+    log = shared_logger(trt)
+    log.log(SimpleNamespace(name="INTERNAL_ERROR"), "out of memory")
+    for number in range(20):
+        log.log(SimpleNamespace(name="VERBOSE"), f"tactic {number}")
+    assert list(log.errors) == ["out of memory"]
+    assert list(log.lines) == [f"tactic {number}" for number in range(10, 20)]
+    log.clear()
+    assert not log.errors
+    assert not log.lines
