@@ -117,7 +117,7 @@ def build_plan(
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(graph)):
         problems = [parser.get_error(index) for index in range(parser.num_errors)]
-        raise _refusal(trt, graph, [f"{problem.node_name() or 'graph'}: {problem.desc()}" for problem in problems])
+        raise _refusal(trt, graph, map(_said, problems))
     config = _config(trt, builder, target=target, image=image)
     left_to_gpu = _placed_on_dla(trt, builder, network, config, target)
     watch = Watch(options.progress)
@@ -231,8 +231,15 @@ def _inspected(trt: Any, plan: bytes, target: TargetSpec, linear: tuple[str, ...
     return information, kernels_from_inspector(information, linear)
 
 
+def _said(problem: "trt.ParserError") -> str:
+    """The parser's complaint, with the node and its operator."""
+    node = f"{problem.node_name()} ({problem.node_operator()})" if problem.node_name() else "graph"
+    return f"{node}: {problem.desc()}"
+
+
 def _refusal(trt: Any, graph: Path, texts: Iterable[str]) -> BuildError:
     # Without a GPU the log of TensorRT-RTX also holds CUDA errors that do not matter to a compiler.
+    texts = list(texts)
     reasons = [text for text in texts if "cudaError" not in text] or texts
     fix = "export or calibrate the graph again; when it came from this project, report it with the graph"
     explanation = explain(reasons, fix=fix)

@@ -24,9 +24,14 @@ _CPU = "or run the same graph on the CPU: --target openvino-cpu"
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"[Nn]o importer registered for op: (?P<name>\w+)|[Uu]nsupported operator (?P<op>\w+)"
-        r"|Plugin not found.*?name: (?P<plugin>\w+)",
-        "TensorRT has no operator {name}",
+        r"|Plugin not found.*?name: (?P<plugin>\w+)|^(?P<node>\S+ \(\w+\)): [\s\S]*Plugin not found",
+        "TensorRT has no operator for {name}",
         f"export a network without it, {_CPU}",
+    ),
+    (
+        r"ParseFromCodedStream|Failed to parse the ONNX model",
+        "the file is no ONNX graph, or a part of it is missing",
+        "export it again",
     ),
     (
         r"[Oo]ut of memory|OutOfMemory|MemoryAllocation|[Ii]nsufficient memory|FAILED_ALLOCATION",

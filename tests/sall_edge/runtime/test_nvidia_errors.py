@@ -7,11 +7,21 @@ from sall_edge.runtime.nvidia_errors import explain
     ("said", "meant", "remedy"),
     [
         (
+            'head (Foo): creator && "Plugin not found, are the plugin name and version correct?"',
+            "head (Foo)",
+            "openvino",
+        ),
+        ("graph: Assertion failed: Failed to parse the ONNX model.", "no ONNX graph", "export it again"),
+        (
             "In node 7: No importer registered for op: NonMaxSuppression",
-            "no operator NonMaxSuppression",
+            "no operator for NonMaxSuppression",
             "openvino-cpu",
         ),
-        ("In node 3 (importFallbackPluginImporter): Plugin not found, name: Foo, version: 1", "operator Foo", "export"),
+        (
+            "In node 3 (importFallbackPluginImporter): Plugin not found, name: Foo, version: 1",
+            "operator for Foo",
+            "export",
+        ),
         (
             "[defaultAllocator.cpp::allocate] Error Code 1: Cuda Runtime (out of memory)",
             "memory is not",
