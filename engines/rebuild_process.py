@@ -24,7 +24,7 @@ LOWEST_PRIORITY = 19
 FIRST_TO_KILL = "1000"
 """For the kernel when memory runs out, see proc_pid_oom_score_adj(5): the compiler, and never the screening."""
 SECONDS_TO_STOP = 10.0
-"""A compiler that is interrupted removes what it has written; one that does not listen is killed."""
+"""A rebuild that is terminated removes what it has written; one that does not listen is killed."""
 
 
 class State(str, Enum):
@@ -88,9 +88,9 @@ class BackgroundRebuild:
         return RebuildStatus(state=state, stage=stage, done=done, total=total, exit_code=code, reason=reason)
 
     def stop(self) -> None:
-        """Interrupts it if it runs, which leaves the old engine; a second call does nothing."""
+        """Ends it by SIGTERM if it runs, which leaves the old engine; a second call does nothing."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.terminate()
             try:
                 self._process.wait(SECONDS_TO_STOP)
             except subprocess.TimeoutExpired:

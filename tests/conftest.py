@@ -1,8 +1,10 @@
 """The whole chain in small, made once per run: phantoms, an untrained network, its graphs and its engines."""
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +43,14 @@ def sall_edge(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
         return Finished(code=int(stop.value.code or 0), out=captured.out, err=captured.err)
 
     return run
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """Presses it; also where the tests were started in the background, with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

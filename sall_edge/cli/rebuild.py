@@ -1,6 +1,9 @@
 """`sall-edge rebuild`."""
 
 import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,12 +37,23 @@ def rebuild(
         typer.echo(_json(old, is_rebuilt=False) if as_json else f"{_compiler(old)} wrote {engine}: nothing to do")
         return
     if as_json:
-        new = compile_again(old, options=CompilerOptions(progress=_JsonLines(), timing_caches=timing_caches()))
+        with _tidied_up_on_sigterm():
+            new = compile_again(old, options=CompilerOptions(progress=_JsonLines(), timing_caches=timing_caches()))
         typer.echo(_json(new, is_rebuilt=True))
         return
-    with ProgressBar() as progress:
+    with ProgressBar() as progress, _tidied_up_on_sigterm():
         new = compile_again(old, options=CompilerOptions(progress=progress, timing_caches=timing_caches()))
     typer.echo(f"{new.path}  sha256 {new.sha256}  {_compiler(new)}, {new.manifest.provenance['rebuilt']['verified']}")
+
+
+@contextmanager
+def _tidied_up_on_sigterm() -> Iterator[None]:
+    """Ends the block as Ctrl-C does: a service that stops, or the owner of a background rebuild, sends SIGTERM."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _compiler(engine: "Engine") -> str:

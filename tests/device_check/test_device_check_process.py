@@ -40,7 +40,7 @@ def test_a_step_that_ends_well_leaves_its_facts_and_its_memory(tmp_path: Path) -
         (signal.SIGSEGV, "it was ended by SIGSEGV: a native library crashed"),
         (signal.SIGABRT, "it was ended by SIGABRT: a native library gave up"),
         (signal.SIGBUS, "it was ended by SIGBUS: a native library read memory that is not there"),
-        (signal.SIGHUP, "it was ended by SIGHUP: nobody here sent it"),
+        (signal.SIGTERM, "it was ended by SIGTERM: nobody here sent it"),
     ],
 )
 def test_a_step_that_dies_is_told_with_what_it_had_found(number: signal.Signals, told: str, tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
 import importlib.util
-import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -215,13 +213,13 @@ def test_a_build_shows_how_far_it_is(model: OnnxModel) -> None:
 
 
 @needs_rtx
-def test_ctrl_c_ends_a_build_and_writes_nothing(model: OnnxModel, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_build_and_writes_nothing(model: OnnxModel, tmp_path: Path, ctrl_c: Callable[[], None]) -> None:
     interrupted: list[int] = []
 
     def interrupt(reached: int) -> None:
         if not interrupted:
             interrupted.append(reached)
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            ctrl_c()
 
     options = CompilerOptions(progress=_Bar(interrupt))
     with pytest.raises(KeyboardInterrupt):

@@ -88,6 +88,7 @@ def test_it_runs_at_the_lowest_priority_and_is_the_first_to_be_killed_for_memory
 
 
 INTERRUPTIBLE = """
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 print(json.dumps({"stage": "compiling", "total": 1}), file=sys.stderr, flush=True)
 try:
     time.sleep(60)
@@ -106,7 +107,7 @@ def test_it_does_not_outlive_its_owner_and_may_tidy_up(tmp_path: Path) -> None:
 
 def test_a_compiler_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.rebuild_process.SECONDS_TO_STOP", 0.2)
-    text = "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    text = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     text += "print(json.dumps({'stage': 'compiling', 'total': 1}), file=sys.stderr, flush=True)\ntime.sleep(60)"
     with BackgroundRebuild(tmp_path, command=_script(text)) as rebuild:
         _until(rebuild, "compiling")

@@ -1,7 +1,6 @@
 """T6: builder, runtime, kernel and rebuild on a real GPU. `make device-check` runs these, among other things."""
 
 import importlib
-import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -224,8 +223,8 @@ def test_the_next_build_takes_the_timings_of_the_last(
 class _Interrupting:
     """A bar that presses Ctrl-C at its first step."""
 
-    def __init__(self) -> None:
-        self.is_pressed = False
+    def __init__(self, ctrl_c: Callable[[], None]) -> None:
+        self.is_pressed, self._ctrl_c = False, ctrl_c
 
     def stage(self, name: str, total: int) -> None:
         pass
@@ -233,11 +232,13 @@ class _Interrupting:
     def advance(self, n: int = 1) -> None:
         if not self.is_pressed:
             self.is_pressed = True
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            self._ctrl_c()
 
 
-def test_ctrl_c_ends_a_build_and_the_next_one_works(model: OnnxModel, target: TargetSpec, tmp_path: Path) -> None:
-    bar = _Interrupting()
+def test_ctrl_c_ends_a_build_and_the_next_one_works(
+    model: OnnxModel, target: TargetSpec, tmp_path: Path, ctrl_c: Callable[[], None]
+) -> None:
+    bar = _Interrupting(ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         build_float(model, target, tmp_path / "engine", options=CompilerOptions(progress=bar))
     assert bar.is_pressed

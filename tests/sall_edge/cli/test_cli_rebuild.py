@@ -1,6 +1,8 @@
 """`sall-edge rebuild`, and `screen` meanwhile."""
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -67,6 +69,23 @@ def test_for_a_machine_the_result_is_json_and_so_are_the_steps(sall_edge, int8_e
         {"stage": "verifying", "total": 1},
         {"steps": 1},
     ]
+
+
+def test_sigterm_ends_a_rebuild_tidily_and_leaves_the_old_engine(
+    sall_edge, int8_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = older(int8_engine, tmp_path / "engine")
+    before = signal.getsignal(signal.SIGTERM)
+
+    def terminated(*arguments: object, **options: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("SIGTERM was not heard")
+
+    monkeypatch.setattr("engines.rebuild.compile_graph", terminated)
+    assert sall_edge("rebuild", old.path, "--json").code != 0
+    assert [place.name for place in tmp_path.iterdir()] == ["engine"]
+    assert open_engine(old.path).sha256 == old.sha256
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_probes_that_say_no_are_exit_3(
