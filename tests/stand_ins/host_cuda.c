@@ -200,6 +200,10 @@ CUresult cuStreamGetCaptureInfo(CUstream stream, CUstreamCaptureStatus *status, 
     if (count) *count = 0;
     return cuStreamIsCapturing(stream, status);
 }
+CUresult cuStreamGetCaptureInfo_v2(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+                                   const CUgraphNode **nodes, size_t *count) { /* before CUDA 12.3 there were no edges */
+    return cuStreamGetCaptureInfo(stream, status, id, graph, nodes, NULL, count);
+}
 CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode) { return CUDA_SUCCESS; }
 CUresult cuUserObjectCreate(CUuserObject *object, void *held, CUhostFn destroy, unsigned count, unsigned flags) {
     Object *made = malloc(sizeof(Object));
@@ -309,9 +313,11 @@ CUresult cuGetErrorString(CUresult error, const char **text) {
     return CUDA_SUCCESS;
 }
 
-/* cuda-core asks for functions by name; the newest variant is the one that cuda.h maps the name to */
+/* cuda-core asks for functions by name and the version of CUDA in which they came; unless an older one has other
+   parameters, the newest variant serves, which is the one that cuda.h maps the name to */
 CUresult cuGetProcAddress(const char *symbol, void **function, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status) {
     static const char *const endings[] = {"_v4", "_v3", "_v2", ""};
+    if (version < 12030 && !strcmp(symbol, "cuStreamGetCaptureInfo")) symbol = "cuStreamGetCaptureInfo_v2";
     char name[128];
     *function = NULL;
     void *self = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);

@@ -102,7 +102,13 @@ def test_a_bug_of_ours_is_not_taken_for_a_missing_library(monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("nvrtc")
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_nvrtc_compiles_the_kernel_without_a_gpu(machine_of: Callable[[bytes], str], capability: str) -> None:
-    assert machine_of(compile_with_nvrtc(capability)) == architecture(capability)
+    try:
+        cubin = compile_with_nvrtc(capability)
+    except BackendMissing as refusal:
+        if capability == "8.7" or "gpu-architecture" not in refusal.why:
+            raise
+        pytest.skip(f"this NVRTC does not know {architecture(capability)} yet")
+    assert machine_of(cubin) == architecture(capability)
 
 
 @pytest.mark.usefixtures("nvrtc")
