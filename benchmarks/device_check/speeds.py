@@ -90,8 +90,7 @@ def _that_copies(gpu: Gpu) -> None:
 
 def _note_speed(session: Session, squares: U8, seconds: float, name: str, found: Findings) -> None:
     found.note(**{name: _latency(session, squares, seconds)})
-    batch = session.manifest.target.max_batch if session.manifest.target.dla_core is None else 1
-    rate = measure_throughput(session, squares, seconds=seconds / 2, batch=batch)
+    rate = measure_throughput(session, squares, seconds=seconds / 2, batch=session.manifest.target.batch_limit)
     found.note(throughput=rate.model_dump())
 
 
