@@ -51,11 +51,11 @@ STAY_INT8 = (
 """Every kernel is INT8, and computes something else than the graph says, or needs more kernels than it should."""
 
 REFUSED = {
-    bad_graphs.zero_point_of_3: "stem.act.quantized: .*Non-zero zero point is not supported",
-    bad_graphs.weight_zero_point_of_3: "stem.weight.dequantized: .*Non-zero zero point is not supported",
-    bad_graphs.int32_bias: "stem.bias.dq: .*input has type Int32",
-    bad_graphs.scale_of_zero: "stem.act.quantized: .*Scale coefficients must all be positive",
-    bad_graphs.scale_that_is_no_number: "stem.weight.dequantized: .*Scale coefficients must all be positive",
+    bad_graphs.zero_point_of_3: "stem.act.quantized .*Non-zero zero point is not supported",
+    bad_graphs.weight_zero_point_of_3: "stem.weight.dequantized .*Non-zero zero point is not supported",
+    bad_graphs.int32_bias: "stem.bias.dq.*input has type Int32",
+    bad_graphs.scale_of_zero: "stem.act.quantized .*Scale coefficients must all be positive",
+    bad_graphs.scale_that_is_no_number: "stem.weight.dequantized .*Scale coefficients must all be positive",
 }
 """What the compiler says; the node comes first."""
 
