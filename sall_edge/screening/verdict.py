@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,12 +12,24 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from sall_edge.errors import PhotographError, UngradablePhotograph, UnreadablePhotograph
-from sall_edge.fundus.prepare import prepare_file
-from sall_edge.fundus.quality import assess
+from sall_edge.fundus.prepare import PreparedPhotograph, prepare_file
+from sall_edge.fundus.quality import Quality, assess
 from sall_edge.runtime.session import Prediction, ServedBy, Session
-from sall_edge.spec import Task
+from sall_edge.screening.ahead import worked_ahead
+from sall_edge.spec import ImageSpec, Task
 
-__all__ = ["Examined", "ScreenedPhotograph", "TaskVerdict", "Verdict", "examine", "find_photographs", "screen"]
+__all__ = [
+    "Examined",
+    "Look",
+    "ScreenedPhotograph",
+    "TaskVerdict",
+    "Verdict",
+    "examine",
+    "find_photographs",
+    "judge",
+    "look",
+    "screen",
+]
 
 U8 = npt.NDArray[np.uint8]
 
@@ -84,6 +97,27 @@ class Examined:
     prediction: Prediction | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A photograph before the engine sees it.
+
+    Attributes:
+        path: Its file.
+        prepared: The square; None when there is no field of view or the file cannot be read.
+        quality: Of the square.
+        reasons: Why it must not be graded.
+        error: Why it cannot be read.
+        total_ms: Time to read, prepare and assess, without waiting.
+    """
+
+    path: Path
+    prepared: PreparedPhotograph | None = None
+    quality: Quality | None = None
+    reasons: tuple[str, ...] = ()
+    error: Failure | None = None
+    total_ms: float = 0.0
+
+
 def find_photographs(paths: Iterable[Path]) -> tuple[Path, ...]:
     """The files themselves, and for folders every photograph below, sorted.
 
@@ -103,28 +137,53 @@ def find_photographs(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def screen(session: Session, photographs: Iterable[Path]) -> Iterator[Examined]:
-    """Examines one after the other; a photograph that cannot be read never stops the others."""
-    for path in photographs:
-        yield examine(session, path)
+def screen(session: Session, photographs: Iterable[Path], *, threads: int | None = None) -> Iterator[Examined]:
+    """Examines photographs in their order; one that cannot be read never stops the others.
+
+    The next ones are read and prepared while the engine looks at one.
+
+    Args:
+        session: An open engine; used from the calling thread only.
+        photographs: Files.
+        threads: That read and prepare; None takes one for each core.
+    """
+    image = session.manifest.image
+    with closing(worked_ahead(lambda path: look(path, image), photographs, threads=threads)) as looked:
+        for one in looked:
+            yield judge(session, one)
 
 
 def examine(session: Session, path: Path) -> Examined:
     """The verdict on one photograph."""
+    return judge(session, look(path, session.manifest.image))
+
+
+def look(path: Path, image: ImageSpec) -> Look:
+    """A photograph read, cut square and assessed; nothing is raised for one that cannot be."""
     start = time.perf_counter()
-    manifest = session.engine.manifest
-    blank = ScreenedPhotograph(photo=str(path), served_by=session.served_by)
     try:
-        prepared = prepare_file(path, manifest.image)
+        prepared = prepare_file(path, image)
     except UngradablePhotograph:
-        return Examined(result=_retake(blank, ("no_field_of_view",)))
+        return Look(path=path, reasons=("no_field_of_view",))
     except PhotographError as problem:
-        failure = Failure(what=problem.what, why=problem.why, fix=problem.fix)
-        return Examined(result=blank.model_copy(update={"error": failure}))
+        return Look(path=path, error=Failure(what=problem.what, why=problem.why, fix=problem.fix))
     quality = assess(prepared.square)
-    infer_start = time.perf_counter()
+    total_ms = (time.perf_counter() - start) * 1e3
+    return Look(path=path, prepared=prepared, quality=quality, reasons=quality.reasons, total_ms=total_ms)
+
+
+def judge(session: Session, looked: Look) -> Examined:
+    """The verdict on a photograph that was looked at."""
+    manifest = session.manifest
+    blank = ScreenedPhotograph(photo=str(looked.path), served_by=session.served_by)
+    if looked.error is not None:
+        return Examined(result=blank.model_copy(update={"error": looked.error}))
+    prepared, quality = looked.prepared, looked.quality
+    if prepared is None or quality is None:
+        return Examined(result=_retake(blank, looked.reasons))
+    start = time.perf_counter()
     prediction = session.run(prepared.square) if quality.gradable else None
-    end = time.perf_counter()
+    infer_ms = (time.perf_counter() - start) * 1e3
     seen = blank.model_copy(
         update={
             "sha256": prepared.sha256,
@@ -134,13 +193,13 @@ def examine(session: Session, path: Path) -> Examined:
             "ms": {
                 "decode": prepared.decode_ms,
                 "prepare": prepared.prepare_ms,
-                "infer": (end - infer_start) * 1e3,
-                "total": (end - start) * 1e3,
+                "infer": infer_ms,
+                "total": looked.total_ms + infer_ms,
             },
         }
     )
     if prediction is None:
-        return Examined(result=_retake(seen, quality.reasons), square=prepared.square)
+        return Examined(result=_retake(seen, looked.reasons), square=prepared.square)
     result = _graded(seen, manifest.tasks, manifest.operating_points, prediction)
     return Examined(result=result, square=prepared.square, prediction=prediction)
 
