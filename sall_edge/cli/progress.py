@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-import rich.console
-import rich.progress
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["ProgressBar", "progress_bar"]
 
@@ -14,6 +15,9 @@ class ProgressBar:
     """A bar per stage; `advance` moves the newest one. Fits `trainer`'s Progress protocol."""
 
     def __init__(self) -> None:
+        import rich.console
+        import rich.progress  # here, so that a command without a bar does not wait for it
+
         self._console = rich.console.Console(stderr=True)
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
