@@ -35,11 +35,14 @@ def screen(
     Where the engine's plan cannot run here, the CPU serves with its FP32 graph: stderr and `served_by` say why.
     """
     from sall_edge.runtime.serving import open_serving
+    from sall_edge.screening.ahead import streams_for
     from sall_edge.screening.verdict import find_photographs
 
     found = find_photographs(photographs)
     with ExitStack() as until_the_end:
-        session, stand_in = open_serving(open_engine(engine))
+        opened = open_engine(engine)
+        streams = streams_for(len(found), threads=opened.manifest.target.threads)
+        session, stand_in = open_serving(opened, streams=streams)
         until_the_end.enter_context(session)
         running = None
         if stand_in is not None:

@@ -94,8 +94,9 @@ def _jpeg(data: bytes, name: str) -> Container:
             break
     if not width:
         raise _damaged(name, "its image data starts before its size is declared")
-    # In image data 0xFF is always followed by 0 or a marker, so this is the true end, whatever trails behind it.
-    if data.find(b"\xff\xd9", place) < 0:
+    # In image data 0xFF is always followed by 0 or a marker, so an end marker after its start is no accident. Searched
+    # from the back: image data is full of 0xFF, and a search through it costs a tenth of the decode.
+    if data.rfind(b"\xff\xd9", place) < 0:
         raise _truncated(name, "the end marker of the JPEG is missing; decoding would fill the rest with grey")
     if 8 * len(data) < LEAST_BITS_PER_PIXEL * width * height:
         raise _damaged(name, f"{len(data)} bytes cannot hold the {width}x{height} pixels that its header declares")

@@ -24,6 +24,8 @@ F32 = NDArray[np.float32]
 class OnnxruntimeRunner:
     """One inference session; the batch is dynamic."""
 
+    streams = 1
+
     def __init__(self, graph: Path, manifest: EngineManifest, *, threads: int) -> None:
         self.version = str(ort.__version__)
         options = ort.SessionOptions()

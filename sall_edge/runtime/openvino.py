@@ -6,6 +6,7 @@ instructions and in any other version; its IR opens no faster than the ONNX. A n
 faster than the same with a dynamic batch, so there are two compiled networks, and the second only when it is needed.
 """
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,45 +29,63 @@ def library_version() -> str:
 
 
 class OpenvinoRunner:
-    """Two compiled networks on one graph, with buffers that are bound once."""
+    """Two compiled networks on one graph; every thread that infers has buffers of its own, bound once."""
 
-    def __init__(self, graph: Path, manifest: EngineManifest, *, threads: int) -> None:
+    def __init__(self, graph: Path, manifest: EngineManifest, *, threads: int, streams: int) -> None:
         self.version = library_version()
+        self.streams = streams
         self._graph = graph
         self._properties: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
             # Without this, CPUs with AVX512_BF16 or AMX compute in bfloat16: three digits are lost in silence.
             "INFERENCE_PRECISION_HINT": "f32",
         }
+        if streams > 1:
+            self._properties |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": streams}
         if threads:
             self._properties["INFERENCE_NUM_THREADS"] = threads
         self._core = ov.Core()
         side = manifest.image.side_px
-        self._square = np.zeros((1, side, side, 3), np.uint8)
-        self._single_outputs: dict[str, F32] = {}
-        compiled = self._compile(batch=1)
-        self._single = compiled.create_infer_request()
-        self._single.set_input_tensor(ov.Tensor(self._square, shared_memory=True))
-        for index, output in enumerate(compiled.outputs):
-            buffer = np.zeros(tuple(output.shape), np.float32)
-            self._single.set_output_tensor(index, ov.Tensor(buffer, shared_memory=True))
-            self._single_outputs[output.any_name] = buffer
+        self._shape = (1, side, side, 3)
+        self._compiled = self._compile(batch=1)
+        self._names = [output.any_name for output in self._compiled.outputs]
+        self._bound = threading.local()
         self._many: ov.InferRequest | None = None
-        self._names = list(self._single_outputs)
+        self._bind()
 
     def infer(self, squares: U8) -> Mapping[str, F32]:
-        """Outputs by name, valid until the next call; the first batch larger than one compiles for batches."""
+        """Outputs by name, valid until the thread's next call; the first batch larger than one compiles for batches.
+
+        Batches are for one thread at a time.
+        """
         if len(squares) > 1:
             return self._infer_many(squares)
-        np.copyto(self._square, squares)
+        if not hasattr(self._bound, "request"):
+            self._bind()
+        bound = self._bound
+        np.copyto(bound.square, squares)
         # start_async and wait instead of infer: infer builds a dictionary of copies that nobody reads.
-        self._single.start_async()
-        self._single.wait()
-        return self._single_outputs
+        bound.request.start_async()
+        bound.request.wait()
+        outputs: dict[str, F32] = bound.outputs
+        return outputs
 
     def close(self) -> None:
         """Drops the networks; OpenVINO frees them with the last reference."""
-        del self._single, self._many, self._core, self._single_outputs
+        del self._bound, self._many, self._compiled, self._core
+
+    def _bind(self) -> None:
+        """A request of the calling thread with its buffers."""
+        bound, request = self._bound, self._compiled.create_infer_request()
+        bound.square = np.zeros(self._shape, np.uint8)
+        request.set_input_tensor(ov.Tensor(bound.square, shared_memory=True))
+        bound.outputs = {
+            name: np.zeros(tuple(output.shape), np.float32)
+            for name, output in zip(self._names, self._compiled.outputs, strict=True)
+        }
+        for index, buffer in enumerate(bound.outputs.values()):
+            request.set_output_tensor(index, ov.Tensor(buffer, shared_memory=True))
+        bound.request = request
 
     def _infer_many(self, squares: U8) -> Mapping[str, F32]:
         if self._many is None:
@@ -80,7 +99,7 @@ class OpenvinoRunner:
     def _compile(self, *, batch: int) -> ov.CompiledModel:
         try:
             model = self._core.read_model(self._graph)
-            model.reshape([batch, *self._square.shape[1:]])
+            model.reshape([batch, *self._shape[1:]])
             return self._core.compile_model(model, "CPU", self._properties)
         except RuntimeError as cause:
             raise ArtefactForeign(
@@ -90,15 +109,17 @@ class OpenvinoRunner:
             ) from cause
 
 
-def open_runner(graph: Path, manifest: EngineManifest, *, threads: int) -> OpenvinoRunner:
+def open_runner(graph: Path, manifest: EngineManifest, *, threads: int, streams: int = 1) -> OpenvinoRunner:
     """The graph compiled for this CPU.
 
     Args:
         graph: An ONNX file that keeps the project's contract of inputs and outputs.
         manifest: Of the engine that the graph belongs to.
         threads: 0 takes all.
+        streams: Inferences at a time. One takes all threads for each; several share them out, so that each takes longer
+            and all together take less.
 
     Raises:
         ArtefactForeign: This version of OpenVINO cannot read the graph.
     """
-    return OpenvinoRunner(graph, manifest, threads=threads)
+    return OpenvinoRunner(graph, manifest, threads=threads, streams=streams)

@@ -36,7 +36,7 @@ class StandIn:
         return f"the CPU serves with the FP32 graph, because {self.because}; remedy: {self.remedy}"
 
 
-def open_serving(engine: Engine, *, threads: int | None = None) -> tuple[Session, StandIn | None]:
+def open_serving(engine: Engine, *, threads: int | None = None, streams: int = 1) -> tuple[Session, StandIn | None]:
     """A session, and what has to be told when it is the CPU's: None when the engine itself runs.
 
     The CPU stands in for a TensorRT plan that another version or another GPU's TensorRT wrote, for a TensorRT, PyCUDA,
@@ -46,7 +46,7 @@ def open_serving(engine: Engine, *, threads: int | None = None) -> tuple[Session
 
     Args:
         engine: From `open_engine`.
-        threads: See `open_session`.
+        threads, streams: See `open_session`.
 
     Raises:
         ArtefactForeign: `prepare` here makes other pixels than the engine was trained on, or a CPU's library cannot
@@ -56,12 +56,12 @@ def open_serving(engine: Engine, *, threads: int | None = None) -> tuple[Session
     manifest = engine.manifest
     check_golden_square(manifest.golden_square, manifest.image)  # first: what follows is about the plan alone
     try:
-        return open_session(engine, threads=threads), None
+        return open_session(engine, threads=threads, streams=streams), None
     except (ArtefactForeign, BackendMissing, DeviceFailed) as problem:
         if manifest.target.backend not in _CUDA:
             raise
         stand_in = _stand_in(engine, problem)
-        return open_reference(engine, because=stand_in.because), stand_in
+        return open_reference(engine, because=stand_in.because, streams=streams), stand_in
 
 
 def _stand_in(engine: Engine, problem: ArtefactForeign | BackendMissing | DeviceFailed) -> StandIn:

@@ -71,14 +71,18 @@ class ServedBy(BaseModel):
 
 
 class Runner(Protocol):
-    """An opened backend; it trusts its caller for shapes and is used by one thread at a time."""
+    """An opened backend; it trusts its caller for shapes."""
 
     @property
     def version(self) -> str:
         """Version of the library that computes."""
 
+    @property
+    def streams(self) -> int:
+        """How many threads may infer one square each at a time; batches are for one thread at a time."""
+
     def infer(self, squares: U8) -> Mapping[str, F32]:
-        """Outputs by name, batch first; they may be buffers of the runner, valid until the next `infer`.
+        """Outputs by name, batch first; they may be buffers of the runner, valid until the thread's next `infer`.
 
         Args:
             squares: (N, side, side, 3) uint8, 1 <= N <= the target's batch_limit.
@@ -89,12 +93,13 @@ class Runner(Protocol):
 
 
 class Session:
-    """An engine that is open; used by one thread at a time, closed by `with` or `close`.
+    """An engine that is open; closed by `with` or `close`.
 
     Attributes:
         engine: The bundle that was opened.
         backend_version: Version of the library that computes, on this machine.
         served_by: Who computes; unless told otherwise, what the engine was built for.
+        streams: How many threads may call `run` at a time; `run_batch` is for one.
     """
 
     def __init__(self, *, engine: Engine, runner: Runner, served_by: ServedBy | None = None) -> None:
@@ -102,6 +107,7 @@ class Session:
         built_for = ServedBy(backend=engine.manifest.target.backend, precision=engine.manifest.precision)
         self.served_by = served_by or built_for
         self.backend_version = runner.version
+        self.streams = runner.streams
         side = engine.manifest.image.side_px
         self._shape = (side, side, 3)
         self._batch_limit = engine.manifest.target.batch_limit
@@ -180,12 +186,14 @@ class Session:
         )
 
 
-def open_session(engine: Engine, *, threads: int | None = None) -> Session:
+def open_session(engine: Engine, *, threads: int | None = None, streams: int = 1) -> Session:
     """The engine, ready to run on the backend that it was built for, and on no other.
 
     Args:
         engine: From `open_engine`, which has verified every byte.
         threads: CPU threads instead of the target's; 0 takes all. CUDA backends have no use for it.
+        streams: Inferences at a time on OpenVINO: several, for as many threads, do more photographs a second and take
+            longer for each. The other backends do one at a time, see `Session.streams`.
 
     Raises:
         ArtefactForeign: `prepare` here makes other pixels than the engine was trained on, or another version of the
@@ -195,15 +203,16 @@ def open_session(engine: Engine, *, threads: int | None = None) -> Session:
     manifest = engine.manifest
     check_golden_square(manifest.golden_square, manifest.image)
     cpu_threads = manifest.target.threads if threads is None else threads
-    return Session(engine=engine, runner=_open_runner(engine, cpu_threads))
+    return Session(engine=engine, runner=_open_runner(engine, cpu_threads, streams))
 
 
-def open_reference(engine: Engine, *, because: str | None = None) -> Session:
+def open_reference(engine: Engine, *, because: str | None = None, streams: int = 1) -> Session:
     """The bundle's FP32 graph on OpenVINO, in FP32 arithmetic: what the engine is compared with.
 
     Args:
         engine: From `open_engine`.
         because: Why it serves in the engine's stead, where it does.
+        streams: See `open_session`.
 
     Raises:
         ArtefactForeign: See `open_session`.
@@ -213,18 +222,18 @@ def open_reference(engine: Engine, *, because: str | None = None) -> Session:
     check_golden_square(manifest.golden_square, manifest.image)
     with _installed("OpenVINO", "pip install openvino"):
         from sall_edge.runtime import openvino
-    runner = openvino.open_runner(engine.reference_path, manifest, threads=0)
+    runner = openvino.open_runner(engine.reference_path, manifest, threads=0, streams=streams)
     served_by = ServedBy(backend=Backend.OPENVINO, precision=Precision.FP32, because=because)
     return Session(engine=engine, runner=runner, served_by=served_by)
 
 
-def _open_runner(engine: Engine, threads: int) -> Runner:
+def _open_runner(engine: Engine, threads: int, streams: int) -> Runner:
     manifest = engine.manifest
     match manifest.target.backend:
         case Backend.OPENVINO:
             with _installed("OpenVINO", "pip install openvino"):
                 from sall_edge.runtime import openvino
-            return openvino.open_runner(engine.blob_path, manifest, threads=threads)
+            return openvino.open_runner(engine.blob_path, manifest, threads=threads, streams=streams)
         case Backend.ONNXRUNTIME:
             with _installed("ONNX Runtime", "pip install 'sall-edge[build]'"):
                 from sall_edge.runtime import onnxruntime

@@ -48,6 +48,8 @@ class TensorrtRunner:
         execution: How a single square is run: "CUDA graph", or the reason why it is not.
     """
 
+    streams = 1
+
     def __init__(
         self,
         plan: bytes,

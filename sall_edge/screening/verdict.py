@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -140,14 +141,19 @@ def find_photographs(paths: Iterable[Path]) -> tuple[Path, ...]:
 def screen(session: Session, photographs: Iterable[Path], *, threads: int | None = None) -> Iterator[Examined]:
     """Examines photographs in their order; one that cannot be read never stops the others.
 
-    The next ones are read and prepared while the engine looks at one.
+    The next ones are read and prepared while the engine looks at one; an engine of several streams looks at as many.
 
     Args:
-        session: An open engine; used from the calling thread only.
+        session: An open engine; unless it has streams, used from the calling thread only.
         photographs: Files.
-        threads: That read and prepare; None takes one for each core.
+        threads: That read and prepare for an engine without streams; None takes one for each core.
     """
     image = session.manifest.image
+    if session.streams > 1:
+        threads = session.streams + 1  # one reads while the others wait for their streams: no core idles
+        with closing(worked_ahead(partial(examine, session), photographs, threads=threads)) as examined:
+            yield from examined
+        return
     with closing(worked_ahead(lambda path: look(path, image), photographs, threads=threads)) as looked:
         for one in looked:
             yield judge(session, one)

@@ -18,6 +18,8 @@ def test_an_honest_engine_is_close_to_its_graph(fp32_engine: Engine) -> None:
 class _Spoilt:
     """An engine's runner that spoils one output."""
 
+    streams = 1
+
     def __init__(self, engine: Engine, spoil) -> None:
         self.inner = open_session(engine)._open_runner()
         self.version, self.spoil = "1", spoil

@@ -20,6 +20,7 @@ class _Answers:
     """A runner that answers the n-th question with the n-th row."""
 
     version = "2"
+    streams = 1
 
     def __init__(self, probs: Mapping[str, np.ndarray], cam: float = 0.0) -> None:
         self.probs, self.cam, self.asked = probs, cam, 0

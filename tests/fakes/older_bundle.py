@@ -51,6 +51,8 @@ def install_tensorrt(monkeypatch: pytest.MonkeyPatch, version: str) -> Recording
 class _Warped:
     """A runner whose answers go through `warp`."""
 
+    streams = 1
+
     def __init__(self, inner: openvino.OpenvinoRunner, version: str, warp) -> None:
         self.inner, self.version, self.warp = inner, version, warp
         self.close = inner.close

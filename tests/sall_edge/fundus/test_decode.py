@@ -1,5 +1,7 @@
+import hashlib
 import io
 import struct
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from sall_edge.errors import UnreadablePhotograph
-from sall_edge.fundus.decode import decode, read_bytes
+from sall_edge.fundus.decode import LEAST_BYTES_FOR_A_THREAD, decode, read_bytes
 
 U8 = npt.NDArray[np.uint8]
 
@@ -139,9 +141,19 @@ def test_a_tiff_is_decoded_exactly(pixels: U8, compression: str | None) -> None:
     assert photograph.scale_denominator == 1
 
 
-def test_the_hash_is_that_of_the_bytes(pixels: U8) -> None:
-    data, other = jpeg(pixels), jpeg(pixels) + b"\0"
-    assert decode(data, name="a").sha256 == decode(data, name="b").sha256 != decode(other, name="a").sha256
+@pytest.mark.parametrize("trailing", [0, LEAST_BYTES_FOR_A_THREAD], ids=["small", "hashed beside the decoding"])
+def test_the_hash_is_that_of_all_bytes(pixels: U8, trailing: int) -> None:
+    data = jpeg(pixels) + b"\0" * trailing
+    assert decode(data, name="eye").sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_a_large_photograph_that_cannot_be_decoded_leaves_no_thread(pixels: U8) -> None:
+    start = jpeg(pixels)
+    frame = start.index(b"\xff\xc0")
+    damaged = start[: frame + 9] + b"\x00" + start[frame + 10 :] + b"\0" * LEAST_BYTES_FOR_A_THREAD  # no components
+    with pytest.raises(UnreadablePhotograph, match="damaged"):
+        decode(damaged, name="eye")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("hash")]
 
 
 def test_bytes_after_the_end_of_a_jpeg_are_ignored(pixels: U8) -> None:

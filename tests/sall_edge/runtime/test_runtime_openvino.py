@@ -1,4 +1,5 @@
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def runner(int8_engine: Engine) -> OpenvinoRunner:
 
 def test_arithmetic_is_fp32_also_where_the_cpu_has_bfloat16(fp32_engine: Engine) -> None:
     runner = open_runner(fp32_engine.blob_path, fp32_engine.manifest, threads=1)
-    compiled = runner._single.get_compiled_model()
+    compiled = runner._compiled
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
 
 
@@ -66,6 +67,17 @@ def test_buffers_of_single_squares_are_made_once(runner: OpenvinoRunner) -> None
     outputs = runner.infer(second)
     assert {name: values.ctypes.data for name, values in outputs.items()} == addresses
     assert not np.array_equal(outputs["dr_probs"], before)
+
+
+def test_with_streams_several_threads_infer_at_a_time_and_each_gets_its_own_answer(int8_engine: Engine) -> None:
+    images = squares(40, seed=10)
+    with open_session(int8_engine) as alone, open_session(int8_engine, streams=3) as shared:
+        assert (alone.streams, shared.streams) == (1, 3)
+        with ThreadPoolExecutor(4) as pool:  # one more than streams: it waits
+            together = list(pool.map(shared.run, images))
+        for image, prediction in zip(images, together, strict=True):
+            for task, probs in alone.run(image).probs.items():
+                np.testing.assert_array_equal(prediction.probs[task], probs)
 
 
 def test_an_engine_of_another_openvino_works_because_it_is_compiled_here(int8_engine: Engine, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ class _CountingRunner:
     """Answers with the square's index in its first pixel; counts what a session asks."""
 
     version = "0.1"
+    streams = 1
 
     def __init__(self) -> None:
         self.sizes: list[int] = []

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from sall_edge.screening.ahead import AHEAD_PER_THREAD, worked_ahead
+from sall_edge.screening.ahead import AHEAD_PER_THREAD, LEAST_PER_STREAM, cores, streams_for, worked_ahead
 
 THREADS = 3
 
@@ -52,3 +52,13 @@ def test_what_one_raises_comes_in_its_place_and_ends_the_threads() -> None:
 
 def test_nothing_gives_nothing() -> None:
     assert list(worked_ahead(lambda number: number, [])) == []
+
+
+def test_a_few_photographs_are_inferred_by_all_cores_one_at_a_time_and_many_by_a_core_each() -> None:
+    assert streams_for(1) == 1
+    assert streams_for(LEAST_PER_STREAM * cores()) == cores()
+
+
+def test_an_engine_gets_no_more_streams_than_its_target_has_threads() -> None:
+    assert streams_for(1000, threads=1) == 1
+    assert streams_for(1000, threads=999) == cores()

@@ -120,3 +120,14 @@ def test_an_unreadable_photograph_is_an_error_without_any_verdict_and_the_rest_c
     assert bad.result.error.fix
     assert bad.result.model_dump(mode="json", exclude_none=True).keys().isdisjoint({"verdict", "gradable"})
     assert good.result.gradable is True
+
+
+def test_an_engine_with_streams_gives_the_same_verdicts_in_the_same_order(
+    tiny_engine: Engine, photograph: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.jpg").touch()
+    photographs = [photograph, tmp_path / "empty.jpg", *[photograph] * 10, tmp_path / "none.jpg"]
+    with open_session(tiny_engine) as session:
+        expected = [one.result.model_copy(update={"ms": {}}) for one in screen(session, photographs)]
+    with open_session(tiny_engine, streams=2) as session:
+        assert [one.result.model_copy(update={"ms": {}}) for one in screen(session, photographs)] == expected
