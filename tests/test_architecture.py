@@ -10,6 +10,7 @@ import pytest
 from fakes.older_bundle import older
 
 from sall_edge.artifacts import Engine, open_engine
+from sall_edge.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "onnx", "timm", "scipy", "pandas")
@@ -23,7 +24,7 @@ try:
     main()
 except SystemExit as stop:
     assert not stop.code, stop.code
-print("MODULES", *sorted(name for name in sys.modules if "." not in name))
+print("MODULES", *sorted(name for name in sys.modules if "." not in name or name.startswith("sall_edge.cli.")))
 """
 
 
@@ -43,6 +44,8 @@ def test_screen_imports_no_training_or_compiling_library(tiny_engine: Engine, ph
     modules = _modules_after("screen", tiny_engine.path, photograph)
     assert "openvino" in modules
     assert not modules & set(HEAVY)
+    commands = {name for name in COMMANDS if f"sall_edge.cli.{name}" in modules}
+    assert commands == {"screen"}  # each has its own imports to wait for
 
 
 def test_a_device_rebuilds_its_plan_without_a_training_or_graph_library(tiny_engine: Engine, tmp_path: Path) -> None:

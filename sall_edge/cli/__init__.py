@@ -1,59 +1,52 @@
 """`sall-edge`: one file per command; the only place that prints, exits or reads the environment."""
 
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
-from sall_edge.cli import (
-    bench,
-    build,
-    calibrate,
-    demo,
-    doctor,
-    evaluate,
-    explain,
-    export,
-    inspect,
-    phantom,
-    rebuild,
-    screen,
-    sensitivity,
-    split,
-    study,
-    train,
-)
 from sall_edge.errors import GateRefused, SallEdgeError
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "command_line", "main"]
 
-app = typer.Typer(
-    name="sall-edge",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Train, compile, prove and run retinal-disease networks on Jetson-class devices and CPUs. Research use only.",
+COMMANDS = (
+    "demo",
+    "doctor",
+    "phantom",
+    "split",
+    "train",
+    "study",
+    "evaluate",
+    "explain",
+    "export",
+    "calibrate",
+    "sensitivity",
+    "build",
+    "rebuild",
+    "inspect",
+    "bench",
+    "screen",
 )
-app.command()(demo.demo)
-app.command()(doctor.doctor)
-app.command()(phantom.phantom)
-app.command()(split.split)
-app.command()(train.train)
-app.command()(study.study)
-app.command()(evaluate.evaluate)
-app.command()(explain.explain)
-app.command()(export.export)
-app.command()(calibrate.calibrate)
-app.command()(sensitivity.sensitivity)
-app.command()(build.build)
-app.command()(rebuild.rebuild)
-app.command()(inspect.inspect)
-app.command()(bench.bench)
-app.command()(screen.screen)
+"""In the order of the help. Each is a function of its name in the module of its name."""
+
+HELP = "Train, compile, prove and run retinal-disease networks on Jetson-class devices and CPUs. Research use only."
+
+
+def command_line(commands: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The program with these commands; only their modules are imported."""
+    app = typer.Typer(name="sall-edge", no_args_is_help=True, pretty_exceptions_enable=False, help=HELP)
+    app.callback()(lambda: None)  # or Typer would take the command of a program that has one for the program itself
+    for name in commands:
+        app.command(name)(getattr(import_module(f"sall_edge.cli.{name}"), name))
+    return app
 
 
 def main() -> None:
     """Runs a command; exit 0 done, 1 failed with a reason, 2 usage, 3 a gate said no."""
+    named = [name for name in sys.argv[1:2] if name in COMMANDS]
     try:
-        app()
+        command_line(named or COMMANDS)()
     except SallEdgeError as problem:
         print(f"error: {problem}", file=sys.stderr)  # noqa: T201  the one place that prints errors
         sys.exit(3 if isinstance(problem, GateRefused) else 1)

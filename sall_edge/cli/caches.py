@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-__all__ = ["cache_folder", "timing_caches"]
+from sall_edge.runtime.compiled_cache import CompiledCache
+
+__all__ = ["cache_folder", "compiled_cache", "timing_caches"]
 
 
 def cache_folder() -> Path:
@@ -15,3 +17,8 @@ def cache_folder() -> Path:
 def timing_caches() -> Path:
     """Where builds keep what TensorRT measured of its kernels."""
     return cache_folder() / "timing"
+
+
+def compiled_cache() -> CompiledCache:
+    """Where OpenVINO's compiled networks are kept."""
+    return CompiledCache(folder=cache_folder() / "openvino")

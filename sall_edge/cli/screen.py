@@ -9,6 +9,7 @@ import typer
 
 from sall_edge.artifacts import open_engine
 from sall_edge.cli.arguments import Json
+from sall_edge.cli.caches import compiled_cache
 from sall_edge.cli.rebuilding import awaited, started
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def screen(
     with ExitStack() as until_the_end:
         opened = open_engine(engine)
         streams = streams_for(len(found), threads=opened.manifest.target.threads)
-        session, stand_in = open_serving(opened, streams=streams)
+        session, stand_in = open_serving(opened, streams=streams, compiled_cache=compiled_cache())
         until_the_end.enter_context(session)
         running = None
         if stand_in is not None:

@@ -2,10 +2,12 @@
 
 Decided by measurement (EfficientNet-Lite0 at 224 px, two cores; docs/results has the figures): the engine's blob is the
 ONNX graph itself. OpenVINO's exported blob opens in a fifth of the time, but OpenVINO refuses it on any CPU with other
-instructions and in any other version; its IR opens no faster than the ONNX. A network of static batch one is a tenth
+instructions and in any other version, so it belongs to a machine (`compiled_cache`) and not to an engine; its IR opens
+no faster than the ONNX. A network of static batch one is a tenth
 faster than the same with a dynamic batch, so there are two compiled networks, and the second only when it is needed.
 """
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +18,14 @@ from numpy.typing import NDArray
 
 from sall_edge.artifacts import EngineManifest
 from sall_edge.errors import ArtefactForeign
+from sall_edge.runtime.compiled_cache import CompiledCache, cache_key
 
 __all__ = ["OpenvinoRunner", "library_version", "open_runner"]
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
+
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def library_version() -> str:
@@ -31,10 +36,13 @@ def library_version() -> str:
 class OpenvinoRunner:
     """Two compiled networks on one graph; every thread that infers has buffers of its own, bound once."""
 
-    def __init__(self, graph: Path, manifest: EngineManifest, *, threads: int, streams: int) -> None:
+    def __init__(
+        self, graph: Path, manifest: EngineManifest, *, threads: int, streams: int, cache: CompiledCache | None
+    ) -> None:
         self.version = library_version()
         self.streams = streams
         self._graph = graph
+        self._cache = cache
         self._properties: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
             # Without this, CPUs with AVX512_BF16 or AMX compute in bfloat16: three digits are lost in silence.
@@ -51,7 +59,6 @@ class OpenvinoRunner:
         self._names = [output.any_name for output in self._compiled.outputs]
         self._bound = threading.local()
         self._many: ov.InferRequest | None = None
-        self._bind()
 
     def infer(self, squares: U8) -> Mapping[str, F32]:
         """Outputs by name, valid until the thread's next call; the first batch larger than one compiles for batches.
@@ -97,6 +104,27 @@ class OpenvinoRunner:
         return {name: self._many.get_output_tensor(index).data for index, name in enumerate(self._names)}
 
     def _compile(self, *, batch: int) -> ov.CompiledModel:
+        cache = self._cache
+        if cache is None:
+            return self._compiled_from_graph(batch)
+        key = cache_key(
+            hashlib.sha256(self._graph.read_bytes()).hexdigest(),
+            ov.get_version(),
+            *_processor(self._core),
+            sorted(self._properties.items()),
+            (batch, *self._shape[1:]),
+        )
+        kept = cache.read(key)
+        if kept is not None:
+            try:
+                return self._core.import_model(kept, "CPU", self._properties)
+            except RuntimeError:  # OpenVINO refuses it: the graph is what counts
+                pass
+        compiled = self._compiled_from_graph(batch)
+        cache.write(key, compiled.export_model().getvalue())
+        return compiled
+
+    def _compiled_from_graph(self, batch: int) -> ov.CompiledModel:
         try:
             model = self._core.read_model(self._graph)
             model.reshape([batch, *self._shape[1:]])
@@ -109,7 +137,19 @@ class OpenvinoRunner:
             ) from cause
 
 
-def open_runner(graph: Path, manifest: EngineManifest, *, threads: int, streams: int = 1) -> OpenvinoRunner:
+def _processor(core: ov.Core) -> tuple[str, ...]:
+    """What OpenVINO compiles for: the processor's name, its instruction sets, and how many cores there are."""
+    try:
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    instructions = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return (instructions, *(str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "RANGE_FOR_STREAMS")))
+
+
+def open_runner(
+    graph: Path, manifest: EngineManifest, *, threads: int, streams: int = 1, cache: CompiledCache | None = None
+) -> OpenvinoRunner:
     """The graph compiled for this CPU.
 
     Args:
@@ -118,8 +158,9 @@ def open_runner(graph: Path, manifest: EngineManifest, *, threads: int, streams:
         threads: 0 takes all.
         streams: Inferences at a time. One takes all threads for each; several share them out, so that each takes longer
             and all together take less.
+        cache: Networks that were compiled before.
 
     Raises:
         ArtefactForeign: This version of OpenVINO cannot read the graph.
     """
-    return OpenvinoRunner(graph, manifest, threads=threads, streams=streams)
+    return OpenvinoRunner(graph, manifest, threads=threads, streams=streams, cache=cache)

@@ -5,10 +5,11 @@ blank screen too: the FP32 graph is what the engine was judged against, so the C
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from sall_edge.artifacts import Engine
 from sall_edge.errors import ArtefactForeign, BackendMissing, DeviceFailed
-from sall_edge.fundus.prepare import check_golden_square
+from sall_edge.runtime.compiled_cache import CompiledCache
 from sall_edge.runtime.session import Session, open_reference, open_session
 from sall_edge.runtime.tensorrt_library import library
 from sall_edge.spec import Backend
@@ -36,7 +37,9 @@ class StandIn:
         return f"the CPU serves with the FP32 graph, because {self.because}; remedy: {self.remedy}"
 
 
-def open_serving(engine: Engine, *, threads: int | None = None, streams: int = 1) -> tuple[Session, StandIn | None]:
+def open_serving(
+    engine: Engine, *, threads: int | None = None, streams: int = 1, compiled_cache: CompiledCache | None = None
+) -> tuple[Session, StandIn | None]:
     """A session, and what has to be told when it is the CPU's: None when the engine itself runs.
 
     The CPU stands in for a TensorRT plan that another version or another GPU's TensorRT wrote, for a TensorRT, PyCUDA,
@@ -46,22 +49,26 @@ def open_serving(engine: Engine, *, threads: int | None = None, streams: int = 1
 
     Args:
         engine: From `open_engine`.
-        threads, streams: See `open_session`.
+        threads, streams, compiled_cache: See `open_session`.
 
     Raises:
         ArtefactForeign: `prepare` here makes other pixels than the engine was trained on, or a CPU's library cannot
             read the graph.
         BackendMissing: Neither the engine's backend nor OpenVINO is on this machine.
     """
+    opened = partial(open_session, engine, threads=threads, streams=streams, compiled_cache=compiled_cache)
     manifest = engine.manifest
+    if manifest.target.backend not in _CUDA:
+        return opened(), None
+    from sall_edge.fundus.prepare import check_golden_square  # OpenCV: not before an engine of the CPU needs it
+
     check_golden_square(manifest.golden_square, manifest.image)  # first: what follows is about the plan alone
     try:
-        return open_session(engine, threads=threads, streams=streams), None
+        return opened(), None
     except (ArtefactForeign, BackendMissing, DeviceFailed) as problem:
-        if manifest.target.backend not in _CUDA:
-            raise
         stand_in = _stand_in(engine, problem)
-        return open_reference(engine, because=stand_in.because, streams=streams), stand_in
+        because = stand_in.because
+        return open_reference(engine, because=because, streams=streams, compiled_cache=compiled_cache), stand_in
 
 
 def _stand_in(engine: Engine, problem: ArtefactForeign | BackendMissing | DeviceFailed) -> StandIn:

@@ -8,8 +8,10 @@ an engine is decided by the match in `open_session` and by nothing else.
 """
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -19,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sall_edge.artifacts import Engine, EngineManifest
 from sall_edge.errors import BackendMissing
-from sall_edge.fundus.prepare import check_golden_square
+from sall_edge.runtime.compiled_cache import CompiledCache
 from sall_edge.spec import Backend, Precision
 
 __all__ = ["BatchPrediction", "Prediction", "Runner", "ServedBy", "Session", "open_reference", "open_session"]
@@ -186,7 +188,9 @@ class Session:
         )
 
 
-def open_session(engine: Engine, *, threads: int | None = None, streams: int = 1) -> Session:
+def open_session(
+    engine: Engine, *, threads: int | None = None, streams: int = 1, compiled_cache: CompiledCache | None = None
+) -> Session:
     """The engine, ready to run on the backend that it was built for, and on no other.
 
     Args:
@@ -194,6 +198,7 @@ def open_session(engine: Engine, *, threads: int | None = None, streams: int = 1
         threads: CPU threads instead of the target's; 0 takes all. CUDA backends have no use for it.
         streams: Inferences at a time on OpenVINO: several, for as many threads, do more photographs a second and take
             longer for each. The other backends do one at a time, see `Session.streams`.
+        compiled_cache: Where OpenVINO's compiled networks are kept; None compiles at every opening.
 
     Raises:
         ArtefactForeign: `prepare` here makes other pixels than the engine was trained on, or another version of the
@@ -201,47 +206,65 @@ def open_session(engine: Engine, *, threads: int | None = None, streams: int = 1
         BackendMissing: The backend, or the driver that it needs, is not on this machine.
     """
     manifest = engine.manifest
-    check_golden_square(manifest.golden_square, manifest.image)
     cpu_threads = manifest.target.threads if threads is None else threads
-    return Session(engine=engine, runner=_open_runner(engine, cpu_threads, streams))
+    match manifest.target.backend:
+        case Backend.OPENVINO:
+            runner = _open_on_openvino(
+                engine.blob_path, manifest, threads=cpu_threads, streams=streams, cache=compiled_cache
+            )
+        case Backend.ONNXRUNTIME:
+            _check_golden_square(manifest)
+            with _installed("ONNX Runtime", "pip install 'sall-edge[build]'"):
+                from sall_edge.runtime import onnxruntime
+            runner = onnxruntime.open_runner(engine.blob_path, manifest, threads=cpu_threads)
+        case Backend.TENSORRT | Backend.TENSORRT_RTX as backend:
+            _check_golden_square(manifest)
+            from sall_edge.runtime import tensorrt, tensorrt_library
+
+            runner = tensorrt.open_runner(engine.blob_path, manifest, trt=tensorrt_library.library(backend))
+    return Session(engine=engine, runner=runner)
 
 
-def open_reference(engine: Engine, *, because: str | None = None, streams: int = 1) -> Session:
+def open_reference(
+    engine: Engine, *, because: str | None = None, streams: int = 1, compiled_cache: CompiledCache | None = None
+) -> Session:
     """The bundle's FP32 graph on OpenVINO, in FP32 arithmetic: what the engine is compared with.
 
     Args:
         engine: From `open_engine`.
         because: Why it serves in the engine's stead, where it does.
-        streams: See `open_session`.
+        streams, compiled_cache: See `open_session`.
 
     Raises:
         ArtefactForeign: See `open_session`.
         BackendMissing: OpenVINO is not installed.
     """
-    manifest = engine.manifest
-    check_golden_square(manifest.golden_square, manifest.image)
-    with _installed("OpenVINO", "pip install openvino"):
-        from sall_edge.runtime import openvino
-    runner = openvino.open_runner(engine.reference_path, manifest, threads=0, streams=streams)
+    runner = _open_on_openvino(engine.reference_path, engine.manifest, threads=0, streams=streams, cache=compiled_cache)
     served_by = ServedBy(backend=Backend.OPENVINO, precision=Precision.FP32, because=because)
     return Session(engine=engine, runner=runner, served_by=served_by)
 
 
-def _open_runner(engine: Engine, threads: int, streams: int) -> Runner:
-    manifest = engine.manifest
-    match manifest.target.backend:
-        case Backend.OPENVINO:
-            with _installed("OpenVINO", "pip install openvino"):
-                from sall_edge.runtime import openvino
-            return openvino.open_runner(engine.blob_path, manifest, threads=threads, streams=streams)
-        case Backend.ONNXRUNTIME:
-            with _installed("ONNX Runtime", "pip install 'sall-edge[build]'"):
-                from sall_edge.runtime import onnxruntime
-            return onnxruntime.open_runner(engine.blob_path, manifest, threads=threads)
-        case Backend.TENSORRT | Backend.TENSORRT_RTX as backend:
-            from sall_edge.runtime import tensorrt, tensorrt_library
+def _open_on_openvino(
+    graph: Path, manifest: EngineManifest, *, threads: int, streams: int, cache: CompiledCache | None
+) -> Runner:
+    """A graph on OpenVINO, which compiles it while OpenCV is imported and draws the golden square."""
+    with _installed("OpenVINO", "pip install openvino"):
+        from sall_edge.runtime import openvino
+    with ThreadPoolExecutor(1, thread_name_prefix="compile") as pool:
+        opening = pool.submit(openvino.open_runner, graph, manifest, threads=threads, streams=streams, cache=cache)
+        try:
+            _check_golden_square(manifest)
+        except BaseException:
+            if opening.exception() is None:
+                opening.result().close()
+            raise
+        return opening.result()
 
-            return tensorrt.open_runner(engine.blob_path, manifest, trt=tensorrt_library.library(backend))
+
+def _check_golden_square(manifest: EngineManifest) -> None:
+    from sall_edge.fundus.prepare import check_golden_square  # here, because OpenCV takes its time to load
+
+    check_golden_square(manifest.golden_square, manifest.image)
 
 
 @contextmanager

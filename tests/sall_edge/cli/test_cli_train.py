@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from calibration.graphs import load_proto, open_onnx_model
 from calibration.grid import is_on_grid
 from sall_edge.artifacts import Checkpoint, open_checkpoint
-from sall_edge.cli import app
+from sall_edge.cli import command_line
 from sall_edge.fundus.phantom import write_phantoms
 from trainer.tasks import task_file
 
@@ -23,12 +23,12 @@ def test_a_fine_tuned_network_is_exported_with_weights_that_int8_stores_exactly(
     tiny_checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     labels = write_phantoms(tmp_path / "phantoms", count=60, side_px=256, seed=0)
-    result = CliRunner().invoke(app, _arguments(tiny_checkpoint, labels, tmp_path / "run"))
+    result = CliRunner().invoke(command_line(), _arguments(tiny_checkpoint, labels, tmp_path / "run"))
     assert result.exit_code == 0, result.output
     product = tmp_path / "run" / "checkpoint"
     assert result.stdout.strip() == str(product)
     assert open_checkpoint(product).manifest.parent_sha256 == tiny_checkpoint.sha256
-    exported = CliRunner().invoke(app, ["export", str(product), "-o", str(tmp_path / "model.onnx")])
+    exported = CliRunner().invoke(command_line(), ["export", str(product), "-o", str(tmp_path / "model.onnx")])
     assert exported.exit_code == 0, exported.output
     assert is_on_grid(load_proto(open_onnx_model(tmp_path / "model.onnx")))
 
@@ -37,7 +37,9 @@ def test_a_fine_tuned_network_is_exported_with_weights_that_int8_stores_exactly(
 def test_options_that_the_checkpoint_decides_are_refused(
     option: tuple[str, str], tiny_checkpoint: Checkpoint, phantom_labels: Path, tmp_path: Path
 ) -> None:
-    result = CliRunner().invoke(app, [*_arguments(tiny_checkpoint, phantom_labels, tmp_path / "run"), *option])
+    result = CliRunner().invoke(
+        command_line(), [*_arguments(tiny_checkpoint, phantom_labels, tmp_path / "run"), *option]
+    )
     assert result.exit_code == 2
     assert option[0] in result.output
     assert not (tmp_path / "run").exists()
