@@ -5,6 +5,8 @@ Points that are not rim (a notch, a tab, text, the edge of a shadow) are outvote
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import sqrt
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,8 @@ import numpy.typing as npt
 __all__ = ["GOOD_RIM_SEEN", "Circle", "fitted_circle"]
 
 F64 = npt.NDArray[np.float64]
+XYR: TypeAlias = tuple[float, float, float]
+Length: TypeAlias = float | F64
 
 GOOD_RIM_SEEN = 0.8
 """Share that ends the search for a better threshold."""
@@ -24,6 +28,14 @@ STRETCHES = (0.35, 2.9)
 
 BORDER_PX = 2
 """Boundary this near to the border of the frame is a cut, not rim."""
+
+AGREES_WITHIN = 0.012
+"""Share of the radius within which rim lies on a circle."""
+
+SECTORS = 120
+"""The rim is divided into as many when it is asked how much of it was seen."""
+
+REGULAR = 1e-9 * np.eye(3)
 
 LARGEST_CIRCLE_SHARE = 0.75
 """If a circle explains more of the rim than this, no ellipse is tried."""
@@ -55,16 +67,17 @@ def fitted_circle(boundary: npt.NDArray[np.int32], width: int, height: int) -> C
     circle = _most_agreed(rim, cut, width, height)
     if circle is None:
         return None
+    x, y = np.ascontiguousarray(rim.T)
     for tolerance in (0.02, 0.012, 0.008):
-        circle = _least_squares(rim, circle, max(1.0, tolerance * circle[2]))
-    if not _is_plausible(circle[None], width, height)[0]:
+        circle = _least_squares(x, y, circle, tolerance)
+    if not _is_plausible(*circle, width, height):
         return None
-    if np.count_nonzero(_is_near(rim, circle)) < LARGEST_CIRCLE_SHARE * len(rim):
+    near = np.abs(np.sqrt((x - circle[0]) ** 2 + (y - circle[1]) ** 2) - circle[2]) <= _tolerance(circle[2])
+    if np.count_nonzero(near) < LARGEST_CIRCLE_SHARE * len(rim):
         stretched = _stretched_circle(rim, cut, width, height)
         if stretched is not None:
             return stretched
-    seen = _rim_seen(rim, circle, width, height)
-    return Circle(float(circle[0]), float(circle[1]), float(circle[2]), seen)
+    return Circle(*circle, _rim_seen(x[near], y[near], circle, width, height))
 
 
 def _stretched_circle(rim: F64, cut: F64, width: int, height: int) -> Circle | None:
@@ -83,7 +96,7 @@ def _stretched_circle(rim: F64, cut: F64, width: int, height: int) -> Circle | N
     outside = np.count_nonzero(beyond > 0.015) / len(beyond)
     radius = reach * semi_axis_x / b**0.25
     x_px, y_px = center * reach + middle_of_frame
-    is_plausible = _is_plausible(np.array([[x_px, y_px, radius]]), width, height)[0]
+    is_plausible = _is_plausible(x_px, y_px, radius, width, height)
     if agreed < LEAST_STRETCHED_AGREE or outside > 1 - LEAST_STRETCHED_AGREE or not is_plausible:
         return None
     return Circle(float(x_px), float(y_px), float(radius), float(agreed))
@@ -91,74 +104,92 @@ def _stretched_circle(rim: F64, cut: F64, width: int, height: int) -> Circle | N
 
 @lru_cache(maxsize=1)
 def _triples() -> F64:
-    """(T, 3) places along a boundary, in 0..1; the same for every photograph, so that results repeat."""
-    return np.random.default_rng(0).random((128, 3))
+    """(3, T) places along a boundary, in 0..1; the same for every photograph, so that results repeat."""
+    return np.ascontiguousarray(np.random.default_rng(0).random((128, 3)).T)
 
 
-def _most_agreed(rim: F64, cut: F64, width: int, height: int) -> F64 | None:
+def _most_agreed(rim: F64, cut: F64, width: int, height: int) -> XYR | None:
     """x, y, radius of the circle through three rim points that most rim lies on, and the least of the region beyond."""
-    circles = _circles_through(rim[(_triples() * len(rim)).astype(np.intp)])
-    circles = circles[_is_plausible(circles, width, height)]
-    if not len(circles):
+    circles = _circles_through(*rim[(_triples() * len(rim)).astype(np.intp)])
+    circles = circles[:, _is_plausible(*circles, width, height)]
+    if not circles.size:
         return None
-    points = np.concatenate([rim, cut])
-    beyond = np.hypot(points[:, 0] - circles[:, :1], points[:, 1] - circles[:, 1:2]) - circles[:, 2:]  # (T, n)
-    tolerance = np.maximum(1.0, 0.012 * circles[:, 2:])
-    agreed = (np.abs(beyond[:, : len(rim)]) <= tolerance).sum(axis=1)
-    score = agreed - 0.5 * (beyond > tolerance).sum(axis=1)
-    best: F64 = circles[int(np.argmax(score))]
-    return best
+    x, y, radius = circles
+    tolerance = np.maximum(1.0, AGREES_WITHIN * radius)
+    # (distance^2 - radius^2 - tolerance^2) / (2 radius tolerance) is -1 and 1 at the tolerances: a matrix product
+    proposed = np.stack([np.ones_like(x), -2 * x, -2 * y, x * x + y * y - radius * radius - tolerance * tolerance])
+    proposed /= 2 * radius * tolerance
+    points = np.concatenate([rim, cut]).T
+    votes = proposed.T @ np.stack([(points * points).sum(axis=0), *points, np.ones(points.shape[1])])  # (T, n)
+    agreed = np.abs(votes[:, : len(rim)]) <= 1
+    score = 2 * _count_in_rows(agreed) - _count_in_rows(votes > 1)
+    best = circles[:, int(np.argmax(score))]
+    return float(best[0]), float(best[1]), float(best[2])
 
 
-def _circles_through(points: F64) -> F64:
-    """(T, 3) x, y, radius of the circles through (T, 3, 2) points; points on a line give no finite circle."""
-    a, b, c = points[:, 0], points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]
-    twice_area = 2 * (b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0])
+def _count_in_rows(found: npt.NDArray[np.bool_]) -> npt.NDArray[np.int16]:
+    """(T,) how many of (T, n) are set; n is a few hundred."""
+    count: npt.NDArray[np.int16] = np.add.reduce(found.view(np.int8), axis=1, dtype=np.int16)
+    return count
+
+
+def _circles_through(a: F64, b: F64, c: F64) -> F64:
+    """(3, T) x, y, radius of the circles through three times (T, 2) points; points on a line give no finite circle."""
+    (bx, by), (cx, cy) = (b - a).T, (c - a).T
+    twice_area = 2 * (bx * cy - by * cx)
     twice_area[np.abs(twice_area) < 1e-6] = np.nan
-    bb, cc = (b * b).sum(axis=1), (c * c).sum(axis=1)
-    x = (c[:, 1] * bb - b[:, 1] * cc) / twice_area
-    y = (b[:, 0] * cc - c[:, 0] * bb) / twice_area
-    return np.stack([a[:, 0] + x, a[:, 1] + y, np.hypot(x, y)], axis=1)
+    bb, cc = bx * bx + by * by, cx * cx + cy * cy
+    x = (cy * bb - by * cc) / twice_area
+    y = (bx * cc - cx * bb) / twice_area
+    return np.stack([a[:, 0] + x, a[:, 1] + y, np.sqrt(x * x + y * y)])
 
 
-def _is_plausible(circles: F64, width: int, height: int) -> npt.NDArray[np.bool_]:
-    """(T,) whether the centre is in the frame and the radius is that of a retina."""
-    x, y, radius = circles.T
+def _is_plausible(x: Length, y: Length, radius: Length, width: int, height: int) -> npt.NDArray[np.bool_] | bool:
+    """Whether the centre is in the frame and the radius is that of a retina; of one circle or of many."""
     in_frame = (x > 0) & (x < width) & (y > 0) & (y < height)
     # a disc of a tenth of the frame; a frame whose rim shows in its corners only
-    fits = (radius > 0.17 * np.sqrt(width * height)) & (radius < 0.9 * max(width, height))
-    return np.asarray(in_frame & fits)
+    return in_frame & (radius > 0.17 * sqrt(width * height)) & (radius < 0.9 * max(width, height))
 
 
-def _least_squares(rim: F64, circle: F64, tolerance: float) -> F64:
-    """One Gauss-Newton step of the geometric circle fit, on the rim points within the tolerance."""
-    offset = rim - circle[:2]
-    distance = np.hypot(offset[:, 0], offset[:, 1])
-    near = np.abs(distance - circle[2]) <= tolerance
-    if np.count_nonzero(near) < 6:
+def _tolerance(radius: float) -> float:
+    """How far from a circle rim may lie, in pixels."""
+    return max(1.0, AGREES_WITHIN * radius)
+
+
+def _least_squares(x: F64, y: F64, circle: XYR, tolerance: float) -> XYR:
+    """One Gauss-Newton step of the geometric circle fit, on the rim points within a share of the radius."""
+    off_x, off_y = x - circle[0], y - circle[1]
+    distance = np.sqrt(off_x * off_x + off_y * off_y)
+    beyond = distance - circle[2]
+    near = np.flatnonzero(np.abs(beyond) <= max(1.0, tolerance * circle[2]))
+    if len(near) < 6:
         return circle
-    towards = offset[near] / distance[near, None]
-    jacobian = np.column_stack([towards, np.ones(len(towards))])
-    normal = jacobian.T @ jacobian + 1e-9 * np.eye(3)  # never singular, even for a rim of six points in a row
-    return np.asarray(circle + np.linalg.solve(normal, jacobian.T @ (distance[near] - circle[2])), dtype=np.float64)
+    jacobian = np.ones((4, len(near)))
+    jacobian[0], jacobian[1], jacobian[3] = off_x[near], off_y[near], beyond[near]
+    jacobian[:2] /= distance[near]
+    product = jacobian @ jacobian.T
+    normal = product[:3, :3] + REGULAR  # never singular, even for a rim of six points in a row
+    step_x, step_y, step_radius = np.linalg.solve(normal, product[:3, 3]).tolist()
+    return circle[0] + step_x, circle[1] + step_y, circle[2] + step_radius
 
 
-def _rim_seen(rim: F64, circle: F64, width: int, height: int) -> float:
-    """Share of the circle's part inside the frame that has rim points near it, 0..1; 0 if hardly any shows."""
-    sectors = 120
-    angle = np.arange(sectors) * (2 * np.pi / sectors)
-    x, y = circle[0] + circle[2] * np.cos(angle), circle[1] + circle[2] * np.sin(angle)
+@lru_cache(maxsize=1)
+def _directions() -> F64:
+    """(2, SECTORS) cosine and sine of the sectors that a rim is divided into."""
+    angle = np.arange(SECTORS) * (2 * np.pi / SECTORS)
+    return np.stack([np.cos(angle), np.sin(angle)])
+
+
+def _rim_seen(x: F64, y: F64, circle: XYR, width: int, height: int) -> float:
+    """Share of the circle's part inside the frame that has points near it, 0..1; 0 if hardly any shows."""
+    cosine, sine = _directions()
+    at_x, at_y = circle[0] + circle[2] * cosine, circle[1] + circle[2] * sine
     margin = BORDER_PX + 1
-    visible = (x >= margin) & (y >= margin) & (x < width - margin) & (y < height - margin)
-    if np.count_nonzero(visible) < 4:
+    visible = (at_x >= margin) & (at_y >= margin) & (at_x < width - margin) & (at_y < height - margin)
+    visible_sectors = np.count_nonzero(visible)
+    if visible_sectors < 4:
         return 0.0
-    near = rim[_is_near(rim, circle)] - circle[:2]
-    sector = (np.arctan2(near[:, 1], near[:, 0]) * (sectors / (2 * np.pi))).round().astype(np.intp) % sectors
-    seen = np.zeros(sectors, bool)
-    seen[sector] = True
-    return float(np.count_nonzero(seen & visible) / np.count_nonzero(visible))
-
-
-def _is_near(rim: F64, circle: F64) -> npt.NDArray[np.bool_]:
-    off = np.hypot(rim[:, 0] - circle[0], rim[:, 1] - circle[1]) - circle[2]
-    return np.asarray(np.abs(off) <= max(1.0, 0.012 * circle[2]))
+    sector = np.rint(np.arctan2(y - circle[1], x - circle[0]) * (SECTORS / (2 * np.pi))).astype(np.intp)
+    seen = np.zeros(SECTORS, bool)
+    seen[sector] = True  # half of them are negative and count from the end
+    return np.count_nonzero(seen & visible) / visible_sectors
