@@ -114,17 +114,27 @@ def _most_agreed(rim: F64, cut: F64, width: int, height: int) -> XYR | None:
     circles = circles[:, _is_plausible(*circles, width, height)]
     if not circles.size:
         return None
+    votes = _votes(np.concatenate([rim, cut]), circles)
+    score = 2 * _count_in_rows(np.abs(votes[:, : len(rim)]) <= 1) - _count_in_rows(votes > 1)
+    x, y, radius = circles[:, int(score.argmax())].tolist()
+    return x, y, radius
+
+
+def _votes(points: F64, circles: F64) -> F64:
+    """(T, n) how far points (n, 2) lie beyond circles (3, T): -1 to 1 within the tolerance, in one matrix product.
+
+    (distance^2 - radius^2 - tolerance^2) / (2 radius tolerance) is -1 and 1 at the tolerances, and linear in x, y and
+    x^2 + y^2 of the point.
+    """
     x, y, radius = circles
     tolerance = np.maximum(1.0, AGREES_WITHIN * radius)
-    # (distance^2 - radius^2 - tolerance^2) / (2 radius tolerance) is -1 and 1 at the tolerances: a matrix product
-    proposed = np.stack([np.ones_like(x), -2 * x, -2 * y, x * x + y * y - radius * radius - tolerance * tolerance])
-    proposed /= 2 * radius * tolerance
-    points = np.concatenate([rim, cut]).T
-    votes = proposed.T @ np.stack([(points * points).sum(axis=0), *points, np.ones(points.shape[1])])  # (T, n)
-    agreed = np.abs(votes[:, : len(rim)]) <= 1
-    score = 2 * _count_in_rows(agreed) - _count_in_rows(votes > 1)
-    best = circles[:, int(np.argmax(score))]
-    return float(best[0]), float(best[1]), float(best[2])
+    of_circle, of_point = np.empty((4, len(x))), np.empty((4, len(points)))
+    of_circle[0], of_circle[1:3] = 1, -2 * circles[:2]
+    of_circle[3] = x * x + y * y - radius * radius - tolerance * tolerance
+    of_circle /= 2 * radius * tolerance
+    of_point[1:3], of_point[3] = points.T, 1
+    of_point[0] = of_point[1] * of_point[1] + of_point[2] * of_point[2]
+    return np.asarray(of_circle.T @ of_point)
 
 
 def _count_in_rows(found: npt.NDArray[np.bool_]) -> npt.NDArray[np.int16]:
@@ -164,7 +174,7 @@ def _least_squares(x: F64, y: F64, circle: XYR, tolerance: float) -> XYR:
     near = np.flatnonzero(np.abs(beyond) <= max(1.0, tolerance * circle[2]))
     if len(near) < 6:
         return circle
-    jacobian = np.ones((4, len(near)))
+    jacobian = np.ones((4, len(near)))  # and the residuals as its last row
     jacobian[0], jacobian[1], jacobian[3] = off_x[near], off_y[near], beyond[near]
     jacobian[:2] /= distance[near]
     product = jacobian @ jacobian.T
@@ -192,4 +202,4 @@ def _rim_seen(x: F64, y: F64, circle: XYR, width: int, height: int) -> float:
     sector = np.rint(np.arctan2(y - circle[1], x - circle[0]) * (SECTORS / (2 * np.pi))).astype(np.intp)
     seen = np.zeros(SECTORS, bool)
     seen[sector] = True  # half of them are negative and count from the end
-    return np.count_nonzero(seen & visible) / visible_sectors
+    return float(np.count_nonzero(seen & visible) / visible_sectors)

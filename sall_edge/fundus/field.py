@@ -140,10 +140,11 @@ def _circle(brightness: U8) -> Circle:
 def _brightest_tenth(brightness: U8) -> float:
     """Grey level that a tenth of the frame is brighter than, as np.percentile interpolates it, without its checks."""
     levels = brightness[::4, ::4].ravel()
-    place = 0.9 * (len(levels) - 1)
+    place = 0.9 * (levels.size - 1)
     below = int(place)
-    levels.partition((below, below + 1))
-    return float(levels[below]) + (place - below) * (float(levels[below + 1]) - float(levels[below]))
+    above = min(below + 1, levels.size - 1)
+    levels = np.partition(levels, (below, above))
+    return float(levels[below]) + (place - below) * (float(levels[above]) - float(levels[below]))
 
 
 def _surround(brightness: U8) -> tuple[float, float]:

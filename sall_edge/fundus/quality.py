@@ -72,14 +72,19 @@ def assess(square: U8) -> Quality:
     Args:
         square: (side, side, 3) uint8, RGB, as `prepare` cuts it.
     """
-    red, green, blue = planes = cv2.split(_at_analysis_size(square))
-    brightest = cv2.max(cv2.max(red, green), blue)
+    small = _at_analysis_size(square)
+    red, green, blue = cv2.split(small)
+    brightest, darkest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
     lit = _lit(brightest)
     visible = _visible(lit)
     if np.count_nonzero(visible) < visible.size / 50:
-        brightness = sum(float(plane.mean()) for plane in planes) / len(planes)
-        return Quality(gradable=False, reasons=("too_dark",), measures={"brightness": brightness})
-    measures = {**_colours(planes, brightest, visible), **_structure(planes, visible), "surround": _surround(lit)}
+        return Quality(gradable=False, reasons=("too_dark",), measures={"brightness": float(small.mean())})
+    measures = {
+        **_colours(_means(small, visible), brightest, darkest, visible),
+        "colour_spread": _spread(blue / (red + 20), visible),
+        **_structure(small, green, visible),
+        "surround": _surround(lit),
+    }
     if len(square) < ANALYSIS_PX:  # it was enlarged, and enlarging looks like blur
         measures["sharpness"] = 1.0
     reasons = tuple(_reasons(measures))
@@ -167,37 +172,32 @@ def _surround(lit: U8) -> float:
     return 1 - float(np.count_nonzero(lit[top : top + height, left : left + width])) / (width * height)
 
 
-def _colours(planes: Sequence[F32], brightest: F32, visible: U8) -> dict[str, float]:
+def _colours(means: Sequence[float], brightest: F32, darkest: F32, visible: U8) -> dict[str, float]:
     """Measures of the visible pixels in which their places do not matter."""
-    (red, green, blue), at = planes, np.flatnonzero(visible)
-    darkest = cv2.min(cv2.min(red, green), blue)
-    mean_red, mean_green, mean_blue = (float(plane.ravel().take(at).mean()) for plane in planes)
-    mean_brightest, darkest = float(brightest.ravel().take(at).mean()), darkest.ravel().take(at)
+    red, green, blue = means
+    white = cv2.bitwise_and(cv2.compare(darkest, 180, cv2.CMP_GT), visible)
+    (mean_brightest,), (mean_darkest,) = _means(brightest, visible), _means(darkest, visible)
     return {
-        "brightness": 0.299 * mean_red + 0.587 * mean_green + 0.114 * mean_blue,
-        "white_share": float(np.count_nonzero(darkest > 180) / len(at)),
-        "saturation": (mean_brightest - float(darkest.mean())) / (mean_brightest + 1),
-        "red_green": mean_red / (mean_green + 1),
-        "blue_red": mean_blue / (mean_red + 1),
-        "colour_spread": _spread(blue / (red + 20), visible),
+        "brightness": _luma(means),
+        "white_share": cv2.countNonZero(white) / cv2.countNonZero(visible),
+        "saturation": (mean_brightest - mean_darkest) / (mean_brightest + 1),
+        "red_green": red / (green + 1),
+        "blue_red": blue / (red + 1),
     }
 
 
-def _structure(planes: Sequence[F32], visible: U8) -> dict[str, float]:
+def _structure(small: F32, green: F32, visible: U8) -> dict[str, float]:
     """Measures of the green channel, where vessels and red lesions are darkest."""
     central = cv2.bitwise_and(visible, _disc(0.85))
-    if not central.any():
+    if not cv2.countNonZero(central):
         return {"detail": 0.0, "sharpness": 0.0}
-    green = planes[1]
     lit = cv2.threshold(green, 2, 1, cv2.THRESH_BINARY)[1]
     lit_green = green * lit
     blurred = {sigma: _blurred(lit_green, lit, sigma) for sigma in SIGMAS_PX}
     detail, fine, coarse = (
         _spread(blurred[narrow] - blurred[wide], central) for narrow, wide in ((1.0, 2.5), (0.6, 1.0), (2.0, 4.0))
     )
-    red, green, blue = (cv2.mean(plane, central)[0] for plane in planes)
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    return {"detail": detail / (luma + 10), "sharpness": fine / (coarse + 0.1)}
+    return {"detail": detail / (_luma(_means(small, central)) + 10), "sharpness": fine / (coarse + 0.1)}
 
 
 def _blurred(lit_green: F32, lit: F32, sigma: float) -> F32:
@@ -211,3 +211,14 @@ def _blurred(lit_green: F32, lit: F32, sigma: float) -> F32:
 def _spread(values: F32, where: U8) -> float:
     """Standard deviation of the values under a mask."""
     return float(cv2.meanStdDev(values, mask=where)[1][0, 0])
+
+
+def _means(values: F32, where: U8) -> tuple[float, ...]:
+    """Mean of every channel under a mask."""
+    means: tuple[float, ...] = cv2.mean(values, where)[: values.shape[2] if values.ndim == 3 else 1]
+    return means
+
+
+def _luma(means: Sequence[float]) -> float:
+    red, green, blue = means
+    return 0.299 * red + 0.587 * green + 0.114 * blue
