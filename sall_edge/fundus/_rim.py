@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GOOD_RIM_SEEN", "Circle", "fitted_circle"]
+__all__ = ["GOOD_RIM_SEEN", "Circle", "directions", "fitted_circle"]
 
 F64 = npt.NDArray[np.float64]
 XYR: TypeAlias = tuple[float, float, float]
@@ -46,12 +46,16 @@ LEAST_STRETCHED_AGREE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """A candidate, in pixels of the working picture, with the share of its visible rim that was seen."""
+    """A candidate, in pixels of the working picture, with the share of its visible rim that was seen.
+
+    The rim of a stretched photograph is an ellipse: its semi-axes are radius * stretch and radius / stretch.
+    """
 
     x: float
     y: float
     radius: float
     rim_seen: float
+    stretch: float = 1.0
 
 
 def fitted_circle(boundary: npt.NDArray[np.int32], width: int, height: int) -> Circle | None:
@@ -99,7 +103,7 @@ def _stretched_circle(rim: F64, cut: F64, width: int, height: int) -> Circle | N
     is_plausible = _is_plausible(x_px, y_px, radius, width, height)
     if agreed < LEAST_STRETCHED_AGREE or outside > 1 - LEAST_STRETCHED_AGREE or not is_plausible:
         return None
-    return Circle(float(x_px), float(y_px), float(radius), float(agreed))
+    return Circle(float(x_px), float(y_px), float(radius), float(agreed), float(b**0.25))
 
 
 @lru_cache(maxsize=1)
@@ -184,15 +188,15 @@ def _least_squares(x: F64, y: F64, circle: XYR, tolerance: float) -> XYR:
 
 
 @lru_cache(maxsize=1)
-def _directions() -> F64:
-    """(2, SECTORS) cosine and sine of the sectors that a rim is divided into."""
+def directions() -> F64:
+    """(2, 120) cosine and sine of the sectors that a rim is divided into."""
     angle = np.arange(SECTORS) * (2 * np.pi / SECTORS)
     return np.stack([np.cos(angle), np.sin(angle)])
 
 
 def _rim_seen(x: F64, y: F64, circle: XYR, width: int, height: int) -> float:
     """Share of the circle's part inside the frame that has points near it, 0..1; 0 if hardly any shows."""
-    cosine, sine = _directions()
+    cosine, sine = directions()
     at_x, at_y = circle[0] + circle[2] * cosine, circle[1] + circle[2] * sine
     margin = BORDER_PX + 1
     visible = (at_x >= margin) & (at_y >= margin) & (at_x < width - margin) & (at_y < height - margin)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sall_edge.errors import FieldNotFound
+from sall_edge.fundus._haze import LEAST_STEP_SHARE, is_inside, step_at_rim
 from sall_edge.fundus._rim import GOOD_RIM_SEEN, Circle, fitted_circle
 
 __all__ = ["FieldOfView", "find_field"]
@@ -32,6 +33,12 @@ BRIGHTEST_SURROUND = 64.0
 
 RISES = (0.06, 0.15, 0.3)
 """Thresholds, as shares of the contrast. The first sees dark retina; the others cut haze around the disc away."""
+
+RISES_ABOVE_HAZE, STEEPER = (0.15, 0.3, 0.5), 1.5
+"""Thresholds that are tried where the light fades instead of falling; how much steeper it has to fall for them."""
+
+LEAST_RIM_KEPT = 0.8
+"""Share of the rim's seen part that must be seen again without haze."""
 
 LEAST_RIM_SEEN = 0.3
 """Share of the rim inside the frame that must be found; a field lit from one side shows about half."""
@@ -130,11 +137,29 @@ def _circle(brightness: U8) -> Circle:
         if best is not None and best.rim_seen >= GOOD_RIM_SEEN:
             break
     if best is not None and best.rim_seen >= LEAST_RIM_SEEN:
-        return best
+        return _without_haze(brightness, best, surround, contrast)
     if not regions:
         raise _not_found("no connected bright region covers a twentieth of the frame")
     (x, y), radius = cv2.minEnclosingCircle(regions[0])
     return Circle(float(x), float(y), float(radius), 0.0)
+
+
+def _without_haze(brightness: U8, circle: Circle, surround: float, contrast: float) -> Circle:
+    """The circle, or one inside it at which the light falls more steeply."""
+    share, step = step_at_rim(brightness, circle, surround)
+    if share >= LEAST_STEP_SHARE:
+        return circle
+    height, width = brightness.shape
+    best, least_step = circle, STEEPER * max(step, 1.0)
+    for rise in RISES_ABOVE_HAZE:
+        region = _largest_region(brightness, surround + rise * contrast)
+        fitted = fitted_circle(region, width, height) if region is not None else None
+        if fitted is None or fitted.rim_seen < LEAST_RIM_KEPT * circle.rim_seen or not is_inside(fitted, circle):
+            continue
+        fitted_step = step_at_rim(brightness, fitted, surround)[1]
+        if fitted_step > least_step:
+            best, least_step = fitted, fitted_step
+    return best
 
 
 def _brightest_tenth(brightness: U8) -> float:
