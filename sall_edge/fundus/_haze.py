@@ -52,6 +52,6 @@ def _median(levels: npt.NDArray[np.int16]) -> float:
 
 
 def is_inside(circle: Circle, other: Circle) -> bool:
-    """Whether a circle is clearly smaller than another one and lies in it, or leaves it by less than the search errs."""
+    """Whether a circle is clearly smaller than another one and lies in it, but for the search's own error."""
     apart = float(np.hypot(circle.x - other.x, circle.y - other.y))
     return circle.radius < CLEARLY_SMALLER * other.radius and apart + circle.radius <= 1.01 * other.radius

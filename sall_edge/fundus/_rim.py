@@ -115,13 +115,14 @@ def _triples() -> F64:
 def _most_agreed(rim: F64, cut: F64, width: int, height: int) -> XYR | None:
     """x, y, radius of the circle through three rim points that most rim lies on, and the least of the region beyond."""
     circles = _circles_through(*rim[(_triples() * len(rim)).astype(np.intp)])
-    circles = circles[:, _is_plausible(*circles, width, height)]
+    x, y, radius = circles
+    circles = circles[:, _is_plausible(x, y, radius, width, height)]
     if not circles.size:
         return None
     votes = _votes(np.concatenate([rim, cut]), circles)
     score = 2 * _count_in_rows(np.abs(votes[:, : len(rim)]) <= 1) - _count_in_rows(votes > 1)
-    x, y, radius = circles[:, int(score.argmax())].tolist()
-    return x, y, radius
+    best_x, best_y, best_radius = circles[:, int(score.argmax())].tolist()
+    return best_x, best_y, best_radius
 
 
 def _votes(points: F64, circles: F64) -> F64:
@@ -158,11 +159,11 @@ def _circles_through(a: F64, b: F64, c: F64) -> F64:
     return np.stack([a[:, 0] + x, a[:, 1] + y, np.sqrt(x * x + y * y)])
 
 
-def _is_plausible(x: Length, y: Length, radius: Length, width: int, height: int) -> npt.NDArray[np.bool_] | bool:
+def _is_plausible(x: Length, y: Length, radius: Length, width: int, height: int) -> npt.NDArray[np.bool_]:
     """Whether the centre is in the frame and the radius is that of a retina; of one circle or of many."""
     in_frame = (x > 0) & (x < width) & (y > 0) & (y < height)
     # a disc of a tenth of the frame; a frame whose rim shows in its corners only
-    return in_frame & (radius > 0.17 * sqrt(width * height)) & (radius < 0.9 * max(width, height))
+    return np.asarray(in_frame & (radius > 0.17 * sqrt(width * height)) & (radius < 0.9 * max(width, height)))
 
 
 def _tolerance(radius: float) -> float:

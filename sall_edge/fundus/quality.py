@@ -169,7 +169,7 @@ def _visible(lit: U8) -> U8:
 def _surround(lit: U8) -> float:
     """Share of the rectangle around all that is lit which is not lit."""
     left, top, width, height = cv2.boundingRect(lit)
-    return 1 - float(np.count_nonzero(lit[top : top + height, left : left + width])) / (width * height)
+    return 1 - float(np.count_nonzero(lit[top : top + height, left : left + width]) / (width * height))
 
 
 def _colours(means: Sequence[float], brightest: F32, darkest: F32, visible: U8) -> dict[str, float]:
@@ -221,4 +221,4 @@ def _means(values: F32, where: U8) -> tuple[float, ...]:
 
 def _luma(means: Sequence[float]) -> float:
     red, green, blue = means
-    return 0.299 * red + 0.587 * green + 0.114 * blue
+    return float(0.299 * red + 0.587 * green + 0.114 * blue)

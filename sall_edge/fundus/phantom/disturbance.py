@@ -1,4 +1,4 @@
-"""What stands between a photograph and whoever looks for its field of view: light, marks on the stop, stray light, text.
+"""What misleads a search for the field of view: uneven light, marks on the field stop, stray light, text.
 
 Lengths are shares of the field's radius; grey levels are of 255.
 """
@@ -50,7 +50,7 @@ def lit_retina(rng: np.random.Generator, retina: F32, field: FieldOfView, distur
     if Disturbance.LASER_SPOT in disturbances:
         for _ in range(int(rng.integers(1, 12))):
             at_x, at_y, size = rng.uniform(-0.7, 0.7), rng.uniform(-0.7, 0.7), rng.uniform(0.01, 0.08)
-            lit += 255 * np.exp(-(((x - at_x) ** 2 + (y - at_y) ** 2) / size**2))[:, :, None]
+            lit += np.float32(255) * np.exp(-(((x - at_x) ** 2 + (y - at_y) ** 2) / size**2))[:, :, None]
     return np.minimum(lit, 255)
 
 
@@ -94,7 +94,8 @@ def surround(
     """(H, W, 3) float32: what the frame shows beside the field."""
     beside = np.full((*shape, 3), rng.uniform(0, 4), dtype=np.float32)
     if Disturbance.BRIGHT_NOISY_SURROUND in disturbances:
-        beside += rng.normal(rng.uniform(8, 24), rng.uniform(2, 8), beside.shape).astype(np.float32)
+        level, spread = rng.uniform(8, 24), rng.uniform(2, 8)
+        beside += np.float32(level) + np.float32(spread) * rng.standard_normal(beside.shape, dtype=np.float32)
     if Disturbance.HAZE in disturbances:
         away = np.maximum(np.hypot(*_offsets(shape, field)) - 1, 0)
         haze = rng.uniform(8, 30) * np.exp(-away / rng.uniform(0.05, 0.3))

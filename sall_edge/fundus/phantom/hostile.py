@@ -29,6 +29,11 @@ OVERLAP = 1.03
 
 MOST_DISTURBANCES = 3
 
+GRAIN = np.float32(1.2)
+"""Grey levels of noise (standard deviation) that every sensor adds."""
+
+HEIGHTS_PX = (420, 900)
+
 
 class Framing(Enum):
     """Where the field lies in its frame."""
@@ -60,20 +65,23 @@ class HostilePhantom:
     disturbances: frozenset[Disturbance]
 
 
-def draw_hostile_phantom(rng: np.random.Generator, framing: Framing) -> HostilePhantom:
+def draw_hostile_phantom(
+    rng: np.random.Generator, framing: Framing, *, heights_px: tuple[int, int] = HEIGHTS_PX
+) -> HostilePhantom:
     """A photograph of one framing with one to three disturbances.
 
     Args:
         rng: Source of randomness; the same state gives the same phantom.
         framing: Where the field lies in the frame.
+        heights_px: Least and most height of the camera's frame.
     """
-    shape, field = _placed(rng, framing)
+    shape, field = _placed(rng, framing, float(rng.integers(*heights_px)))
     several = rng.choice(len(Disturbance), size=rng.integers(1, MOST_DISTURBANCES + 1), replace=False)
     disturbances = frozenset(list(Disturbance)[index] for index in several)
     light = lit_retina(rng, _retina(rng, shape, field), field, disturbances)
     stop = stop_mask(rng, shape, field, disturbances)[:, :, None]
     drawn = light * stop + surround(rng, shape, field, disturbances) * (1 - stop)
-    drawn += rng.normal(0, 1.2, drawn.shape)
+    drawn += rng.standard_normal(drawn.shape, dtype=np.float32) * GRAIN
     pixels = np.clip(drawn, 0, 255).astype(np.uint8)
     if framing is Framing.BARS:
         bar_px = round(rng.uniform(0.06, 0.16) * shape[0])
@@ -88,9 +96,8 @@ def draw_hostile_phantom(rng: np.random.Generator, framing: Framing) -> HostileP
     return HostilePhantom(pixels=decoded, field=field, framing=framing, disturbances=disturbances)
 
 
-def _placed(rng: np.random.Generator, framing: Framing) -> tuple[tuple[int, int], FieldOfView]:
+def _placed(rng: np.random.Generator, framing: Framing, height: float) -> tuple[tuple[int, int], FieldOfView]:
     """(height, width) of a frame, and the field in it."""
-    height = float(rng.integers(420, 900))
     aspect, radius = rng.uniform(1.05, 1.5), rng.uniform(0.40, 0.48)  # radius over height
     x, y = rng.normal(0, 0.01, 2)  # from the frame's middle, over height
     match framing:

@@ -73,6 +73,25 @@ def test_a_tab_and_a_notch_on_the_rim_are_outvoted(draw_disc: DrawDisc) -> None:
     assert_found(pixels, (239.5, 199.5), 170)
 
 
+@pytest.mark.parametrize("reach", [0.1, 0.25])
+@pytest.mark.parametrize("squeeze", [1.0, 0.8])
+def test_light_that_fades_around_the_disc_is_not_its_rim(draw_disc: DrawDisc, reach: float, squeeze: float) -> None:
+    center, radius = (299.5, 249.5), 170
+    y, x = np.mgrid[:500, :600]
+    beyond = np.maximum(np.hypot(x - center[0], y - center[1]) / radius - 1, 0)
+    haze = (25 * np.exp(-beyond / reach))[:, :, None] * np.array([1, 0.6, 0.4])
+    disc = draw_disc(width=600, height=500, center=center, radius=radius)
+    pixels = cv2.resize(np.maximum(disc, haze.astype(np.uint8)), None, fx=squeeze, fy=1, interpolation=cv2.INTER_AREA)
+    assert_found(pixels, ((center[0] + 0.5) * squeeze - 0.5, center[1]), radius * np.sqrt(squeeze), tolerance=0.02)
+
+
+def test_a_vignetted_disc_keeps_its_dark_margin(draw_disc: DrawDisc) -> None:
+    y, x = np.mgrid[:400, :480]
+    light = 1 - 0.85 * np.minimum(np.hypot(x - 239.5, y - 199.5) / 170, 1) ** 3
+    pixels = (draw_disc(waves=0) * light[:, :, None]).astype(np.uint8)
+    assert_found(pixels, (239.5, 199.5), 170)
+
+
 def test_a_disc_between_black_bars_is_completed(draw_disc: DrawDisc) -> None:
     pixels = draw_disc(width=500, height=500, radius=240)
     pixels[:60] = 0
