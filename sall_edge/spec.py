@@ -21,6 +21,7 @@ else:  # JetPack 6 has Python 3.10
     import tomli as tomllib
 
 __all__ = [
+    "PREPARE_VERSION",
     "Arithmetic",
     "Backend",
     "HardwareCompatibility",
@@ -40,7 +41,7 @@ __all__ = [
     "tasks_from_toml",
 ]
 
-PREPARE_VERSION = 1
+PREPARE_VERSION = 2
 """Raised whenever `fundus.prepare` changes a pixel: engines made for another version are refused."""
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from sall_edge.errors import ArtefactForeign
 from sall_edge.fundus.decode import decode, read_bytes
 from sall_edge.fundus.field import FieldOfView, find_field
-from sall_edge.spec import ImageSpec
+from sall_edge.spec import PREPARE_VERSION, ImageSpec
 
 __all__ = [
     "OUTSIDE_LEVEL",
@@ -261,8 +261,14 @@ def check_golden_square(recorded: tuple[int, ...], image: ImageSpec) -> None:
     """Refuses an engine whose photographs were prepared by another algorithm.
 
     Raises:
-        ArtefactForeign: The golden square of this machine is not the one that was recorded.
+        ArtefactForeign: The version of the algorithm, or the golden square of this machine, is not the one recorded.
     """
+    if image.prepare_version != PREPARE_VERSION:
+        raise ArtefactForeign(
+            f"the engine's network was trained on squares of version {image.prepare_version}",
+            f"this sall-edge cuts version {PREPARE_VERSION}: some photographs would be cut elsewhere than in training",
+            "train the network again with this sall-edge, or install the one that made the engine",
+        )
     here = golden_square(image)
     again = "build the engine again with this version of sall-edge and OpenCV"
     if len(recorded) != len(here):

@@ -21,7 +21,7 @@ from sall_edge.fundus.prepare import (
     prepare_file,
     sampling_of_square,
 )
-from sall_edge.spec import ImageSpec
+from sall_edge.spec import PREPARE_VERSION, ImageSpec
 
 U8 = npt.NDArray[np.uint8]
 DrawDisc = Callable[..., U8]
@@ -183,6 +183,14 @@ def test_the_golden_square_repeats_and_is_accepted() -> None:
         assert len(golden) == 8 * 8 * 3
         assert golden == golden_square(image)
         check_golden_square(golden, image)
+
+
+def test_another_version_of_the_algorithm_is_refused_even_where_the_golden_square_is_the_same() -> None:
+    image = ImageSpec(side_px=64, prepare_version=PREPARE_VERSION - 1)
+    with pytest.raises(ArtefactForeign, match=f"squares of version {PREPARE_VERSION - 1}") as refused:
+        check_golden_square(golden_square(image), image)
+    assert f"cuts version {PREPARE_VERSION}" in refused.value.why
+    assert "train the network again" in refused.value.fix
 
 
 def test_rounding_in_the_golden_square_is_tolerated() -> None:
