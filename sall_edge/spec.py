@@ -216,19 +216,33 @@ class Labelling(str, Enum):
 
 
 class Profile(str, Enum):
-    """How thorough a bench is. `quick` is for a first look, not for claims."""
+    """How thorough a bench is.
 
+    Attributes:
+        DEMO: A glance at the end of `sall-edge demo`.
+        QUICK: A first look.
+        STANDARD: As long as MLPerf asks for.
+    """
+
+    DEMO = "demo"
     QUICK = "quick"
     STANDARD = "standard"
 
     @property
     def seconds(self) -> float:
-        """Time of the latency run."""
+        """Least time of the latency run."""
         match self:
-            case Profile.QUICK:
+            case Profile.DEMO:
                 return 10
+            case Profile.QUICK:
+                return 60
             case Profile.STANDARD:
                 return 600
+
+    @property
+    def is_for_claims(self) -> bool:
+        """Whether the run is long enough to be quoted."""
+        return self is Profile.STANDARD
 
 
 class HardwareCompatibility(str, Enum):

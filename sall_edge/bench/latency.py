@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from sall_edge.bench.loadgen_log import LoadgenRun
 from sall_edge.runtime.session import Session
 
 __all__ = ["Latency", "Throughput", "measure_latency", "measure_throughput", "summarise"]
@@ -18,10 +19,20 @@ LEAST_SAMPLES = {90: 64, 99: 662}
 """Queries needed for a percentile at confidence 0.99 (MLPerf Inference rules, early stopping)."""
 THROUGHPUT_SHARE = 0.25
 """Part of a profile's time that goes to throughput; it settles sooner than a p99."""
+PLAIN_LOOP = "plain loop"
+"""One call after the other with a clock around it, percentiles by nearest rank."""
 
 
 class Latency(BaseModel):
-    """Percentiles of one scenario; null where the sample is too small to state one."""
+    """Percentiles of one scenario; null where the sample is too small to state one.
+
+    Attributes:
+        scenario: MLPerf's name for how queries come.
+        n: Queries.
+        inside_timer: What the milliseconds hold.
+        estimator: Who measured; where that is not LoadGen although it could be, why.
+        loadgen: The run of LoadGen, where it measured.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,15 +42,19 @@ class Latency(BaseModel):
     p90_ms: float | None
     p99_ms: float | None
     inside_timer: tuple[str, ...]
+    estimator: str = PLAIN_LOOP
+    loadgen: LoadgenRun | None = None
 
 
 class Throughput(BaseModel):
-    """Prepared squares per second, in batches."""
+    """Prepared squares per second, in batches; `estimator` and `loadgen` as in `Latency`."""
 
     model_config = ConfigDict(frozen=True)
 
     images_per_s: float
     batch: int
+    estimator: str = PLAIN_LOOP
+    loadgen: LoadgenRun | None = None
 
 
 def summarise(milliseconds: list[float], *, scenario: str, inside_timer: tuple[str, ...]) -> Latency:

@@ -10,13 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sall_edge.artifacts import Engine
 from sall_edge.bench.accuracy import ReliabilityBin, TaskAccuracy, measure_task, referable_probability, reliability_bins
-from sall_edge.bench.latency import (
-    THROUGHPUT_SHARE,
-    Latency,
-    Throughput,
-    measure_latency,
-    measure_throughput,
-)
+from sall_edge.bench.latency import Latency, Throughput
+from sall_edge.bench.speed import fly_pilot, measure_speed
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.prepared_set import PreparedSet
 from sall_edge.runtime.session import Session, open_reference, open_session
@@ -173,10 +168,10 @@ def bench(
     noise = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), dtype=np.uint8)
     squares = noise if prepared is None else prepared.squares
     with open_session(engine) as session:
-        latency = measure_latency(session, squares, seconds=profile.seconds)
-        throughput = measure_throughput(session, squares, seconds=profile.seconds * THROUGHPUT_SHARE, batch=BATCH)
-        # Before the FP32 graph is loaded, which a device never does.
+        pilot = fly_pilot(session, squares, seconds=profile.seconds, batch=BATCH)
+        # Before LoadGen prepares its queries and the FP32 graph is loaded, which a device never does.
         peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        latency, throughput = measure_speed(session, squares, pilot, seconds=profile.seconds)
         after = predict_all(session, squares, advance=advance) if prepared else {}
     report = BenchReport(
         engine=str(engine.path),

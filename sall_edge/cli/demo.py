@@ -60,7 +60,7 @@ def demo(
     )
     labels = _draw(output / "phantoms", count, seed)
     engine = _build(_train(labels, output / "run", options), labels, output, seed)
-    report = bench_engine(engine, [labels], "test", Profile.QUICK)
+    report = bench_engine(engine, [labels], "test", Profile.DEMO)
     pictures = _pictures(engine, labels)
     facts = {
         "command": f"sall-edge demo --output {output} --count {count} --epochs {epochs} --backbone {backbone} "

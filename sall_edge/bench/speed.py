@@ -1,0 +1,79 @@
+"""How fast an engine is: by MLPerf's load generator, or by a plain loop that says why it stood in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sall_edge.bench.latency import (
+    PLAIN_LOOP,
+    THROUGHPUT_SHARE,
+    Latency,
+    Throughput,
+    measure_latency,
+    measure_throughput,
+)
+from sall_edge.bench.loadgen import loadgen_latency, loadgen_library, loadgen_throughput
+from sall_edge.errors import BackendMissing
+from sall_edge.runtime.session import Session
+
+__all__ = ["Pilot", "fly_pilot", "measure_speed"]
+
+U8 = npt.NDArray[np.uint8]
+
+PILOT_SHARE = 0.02
+"""Part of a profile's time for a first look, in each scenario."""
+HEADROOM = 1.1
+"""Offline ends with the squares that were asked for: asking for more keeps a run that speeds up long enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pilot:
+    """A short plain run of each scenario: it warms the engine up, and LoadGen has to be told what to expect."""
+
+    latency: Latency
+    throughput: Throughput
+
+
+def fly_pilot(session: Session, squares: U8, *, seconds: float, batch: int) -> Pilot:
+    """A first look.
+
+    Args:
+        session: An open engine.
+        squares: (N, side, side, 3) uint8.
+        seconds: Of the run that comes afterwards.
+        batch: How many squares go to the engine at once.
+    """
+    short = seconds * PILOT_SHARE
+    return Pilot(
+        latency=measure_latency(session, squares, seconds=short),
+        throughput=measure_throughput(session, squares, seconds=short, batch=batch),
+    )
+
+
+def measure_speed(session: Session, squares: U8, pilot: Pilot, *, seconds: float) -> tuple[Latency, Throughput]:
+    """SingleStream for `seconds`, then Offline for a quarter of them; by a plain loop where LoadGen is missing.
+
+    Args:
+        session: An open engine.
+        squares: (N, side, side, 3) uint8.
+        pilot: From `fly_pilot` on this session.
+        seconds: How long.
+
+    Returns:
+        Both say in `estimator` who measured, and why that was not LoadGen.
+    """
+    batch, share = pilot.throughput.batch, seconds * THROUGHPUT_SHARE
+    try:
+        loadgen = loadgen_library()
+    except BackendMissing as missing:
+        instead = {"estimator": f"{PLAIN_LOOP}: {missing.what}"}
+        return (
+            measure_latency(session, squares, seconds=seconds).model_copy(update=instead),
+            measure_throughput(session, squares, seconds=share, batch=batch).model_copy(update=instead),
+        )
+    expected_per_s = pilot.throughput.images_per_s * HEADROOM
+    return (
+        loadgen_latency(loadgen, session, squares, seconds=seconds, expected_ms=pilot.latency.p50_ms),
+        loadgen_throughput(loadgen, session, squares, seconds=share, expected_per_s=expected_per_s, batch=batch),
+    )
