@@ -88,7 +88,9 @@ def read_log(path: Path) -> LoadgenRun:
     try:
         return _run(facts, tuple(complaints))
     except KeyError as missing:
-        raise ValueError(f"{path} has no entry {missing}: LoadGen did not finish, or writes another format") from missing
+        raise ValueError(
+            f"{path} has no entry {missing}: LoadGen did not finish, or writes another format"
+        ) from missing
 
 
 def _run(facts: dict[str, Any], complaints: tuple[str, ...]) -> LoadgenRun:

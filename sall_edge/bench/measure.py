@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sall_edge.artifacts import Engine
 from sall_edge.bench.accuracy import ReliabilityBin, TaskAccuracy, measure_task, referable_probability, reliability_bins
+from sall_edge.bench.columns import Group, Imageability
 from sall_edge.bench.latency import Latency, Throughput
+from sall_edge.bench.monitor import Monitored
 from sall_edge.bench.speed import fly_pilot, measure_speed
+from sall_edge.bench.stages import Stages
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.prepared_set import PreparedSet
 from sall_edge.runtime.session import Session, open_reference, open_session
@@ -56,8 +59,50 @@ class Reference(BaseModel):
     agreement: dict[str, float]
 
 
+class Roc(BaseModel):
+    """A curve over all operating points, thinned; and where the frozen one lies.
+
+    Attributes:
+        false_positive_rate, true_positive_rate: Equally many points from (0, 0) to (1, 1), 0..1.
+        operating_point: The frozen one's false positive rate and true positive rate.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    false_positive_rate: tuple[float, ...]
+    true_positive_rate: tuple[float, ...]
+    operating_point: tuple[float, float]
+
+
+class Moment(BaseModel):
+    """Latency at one time of a run: the queries since the moment before.
+
+    Attributes:
+        at_s: Since the run began.
+        n: Queries.
+        p50_ms, largest_ms: Of those.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at_s: float
+    n: int
+    p50_ms: float
+    largest_ms: float
+
+
 class BenchReport(BaseModel):
-    """What `sall-edge bench --json` prints for one engine."""
+    """What `sall-edge bench --json` prints for one engine.
+
+    Attributes:
+        not_for_claims: Why nobody should quote the speed: a short profile, throttling, another process that computed, a
+            plain loop instead of LoadGen. Empty when it may be quoted.
+        distribution_ms: Latencies in order, thinned to a few hundred: what a distribution is drawn from.
+        over_time: Latency against time.
+        confusion: By task, rows are labels and columns are the engine's grades.
+        roc: By task; absent where the labels hold one class only.
+        groups: By column and value.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,6 +122,15 @@ class BenchReport(BaseModel):
     reliability: dict[str, tuple[ReliabilityBin, ...]] = {}
     reference: Reference | None = None
     flips: tuple[Flip, ...] = ()
+    not_for_claims: tuple[str, ...] = ()
+    distribution_ms: tuple[float, ...] = ()
+    over_time: tuple[Moment, ...] = ()
+    stages: Stages | None = None
+    monitored: Monitored | None = None
+    imageability: Imageability | None = None
+    confusion: dict[str, tuple[tuple[int, ...], ...]] = {}
+    roc: dict[str, Roc] = {}
+    groups: tuple[Group, ...] = ()
 
 
 def predict_all(session: Session, squares: U8, *, advance: Callable[[], None] = lambda: None) -> dict[str, F32]:

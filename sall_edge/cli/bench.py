@@ -24,7 +24,9 @@ def bench(
         list[Path] | None, typer.Option("--labels", help="Labels CSV for accuracy. May be given again.")
     ] = None,
     split: Split = "test",
-    profile: Annotated[Profile, typer.Option(help="demo: 10 s, quick: 60 s, not for claims; standard: 600 s.")] = Profile.QUICK,
+    profile: Annotated[
+        Profile, typer.Option(help="demo: 10 s, quick: 60 s, not for claims; standard: 600 s.")
+    ] = Profile.QUICK,
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Also write one HTML page.")] = None,
 ) -> None:
