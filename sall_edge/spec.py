@@ -216,33 +216,35 @@ class Labelling(str, Enum):
 
 
 class Profile(str, Enum):
-    """How thorough a bench is.
+    """How a bench asks.
 
     Attributes:
-        DEMO: A glance at the end of `sall-edge demo`.
         QUICK: A first look.
         STANDARD: As long as MLPerf asks for.
+        CLINIC: A photograph now and then, from file to verdict.
+        SOAK: Half an hour without a pause.
     """
 
-    DEMO = "demo"
     QUICK = "quick"
     STANDARD = "standard"
+    CLINIC = "clinic"
+    SOAK = "soak"
 
     @property
     def seconds(self) -> float:
-        """Least time of the latency run."""
+        """Least time of what the profile is for: the latency run, or the clinic."""
         match self:
-            case Profile.DEMO:
-                return 10
             case Profile.QUICK:
                 return 60
             case Profile.STANDARD:
                 return 600
+            case Profile.CLINIC | Profile.SOAK:
+                return 1800
 
     @property
     def is_for_claims(self) -> bool:
-        """Whether the run is long enough to be quoted."""
-        return self is Profile.STANDARD
+        """Whether its latency run is long enough to be quoted."""
+        return self in {Profile.STANDARD, Profile.SOAK}
 
 
 class HardwareCompatibility(str, Enum):

@@ -2,12 +2,14 @@
 
 import math
 import time
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from sall_edge.bench.loadgen_log import LoadgenRun
+from sall_edge.bench.trace import Trace
 from sall_edge.runtime.session import Session
 
 __all__ = ["Latency", "Throughput", "measure_latency", "measure_throughput", "summarise"]
@@ -32,6 +34,7 @@ class Latency(BaseModel):
         inside_timer: What the milliseconds hold.
         estimator: Who measured; where that is not LoadGen although it could be, why.
         loadgen: The run of LoadGen, where it measured.
+        loadgen_overhead_ms: LoadGen's median minus that of the calls inside its own: what LoadGen adds to a query.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,20 +47,22 @@ class Latency(BaseModel):
     inside_timer: tuple[str, ...]
     estimator: str = PLAIN_LOOP
     loadgen: LoadgenRun | None = None
+    loadgen_overhead_ms: float | None = None
 
 
 class Throughput(BaseModel):
-    """Prepared squares per second, in batches; `estimator` and `loadgen` as in `Latency`."""
+    """Prepared squares per second, in batches; `inside_timer`, `estimator` and `loadgen` as in `Latency`."""
 
     model_config = ConfigDict(frozen=True)
 
     images_per_s: float
     batch: int
+    inside_timer: tuple[str, ...] = ()
     estimator: str = PLAIN_LOOP
     loadgen: LoadgenRun | None = None
 
 
-def summarise(milliseconds: list[float], *, scenario: str, inside_timer: tuple[str, ...]) -> Latency:
+def summarise(milliseconds: Iterable[float], *, scenario: str, inside_timer: tuple[str, ...]) -> Latency:
     """Percentiles (nearest rank) of a non-empty sample."""
     ordered = sorted(milliseconds)
 
@@ -76,22 +81,23 @@ def summarise(milliseconds: list[float], *, scenario: str, inside_timer: tuple[s
     )
 
 
-def measure_latency(session: Session, squares: U8, *, seconds: float) -> Latency:
+def measure_latency(session: Session, squares: U8, *, seconds: float, trace: Trace | None = None) -> Latency:
     """SingleStream: one square at a time, the next when the last is done.
 
     Args:
         session: An open engine.
         squares: (N, side, side, 3) uint8, taken in turn, so that no run meets only warm data.
         seconds: How long to go on.
+        trace: Empty; takes every call that is timed.
     """
     for index in range(WARM_UP_RUNS):
         session.run(squares[index % len(squares)])
-    samples: list[float] = []
+    samples = Trace() if trace is None else trace
     end = time.perf_counter() + seconds
-    while (start := time.perf_counter()) < end or not samples:
-        session.run(squares[len(samples) % len(squares)])
-        samples.append((time.perf_counter() - start) * 1e3)
-    return summarise(samples, scenario="SingleStream", inside_timer=("copy in", "inference", "copy out"))
+    while (start := time.perf_counter()) < end or not samples.count:
+        session.run(squares[samples.count % len(squares)])
+        samples.add(start, time.perf_counter())
+    return summarise(samples.milliseconds, scenario="SingleStream", inside_timer=("copy in", "inference", "copy out"))
 
 
 def measure_throughput(session: Session, squares: U8, *, seconds: float, batch: int) -> Throughput:
@@ -104,4 +110,4 @@ def measure_throughput(session: Session, squares: U8, *, seconds: float, batch: 
         session.run_batch(block)
         done += batch
     elapsed = time.perf_counter() - start
-    return Throughput(images_per_s=done / elapsed, batch=batch)
+    return Throughput(images_per_s=done / elapsed, batch=batch, inside_timer=("copy in", "inference", "copy out"))

@@ -13,7 +13,7 @@ SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 
 
 class EarlyStopping(BaseModel):
-    """LoadGen's estimates: upper bounds at confidence 0.99 (MLPerf Inference rules); null where the sample is too small.
+    """LoadGen's estimates: upper bounds at confidence 0.99 (MLPerf Inference rules); null where it has too few queries.
 
     Attributes:
         p90_ms: From 64 queries on.

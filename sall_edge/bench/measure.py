@@ -1,6 +1,5 @@
 """One engine, measured: latency, throughput, accuracy, and what changed against the FP32 graph."""
 
-import resource
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,11 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sall_edge.artifacts import Engine
 from sall_edge.bench.accuracy import ReliabilityBin, TaskAccuracy, measure_task, referable_probability, reliability_bins
+from sall_edge.bench.clinic import Clinic
 from sall_edge.bench.columns import Group, Imageability
 from sall_edge.bench.latency import Latency, Throughput
+from sall_edge.bench.memory import forget_peak
 from sall_edge.bench.monitor import Monitored
-from sall_edge.bench.speed import fly_pilot, measure_speed
 from sall_edge.bench.stages import Stages
+from sall_edge.bench.timing import BATCH, time_session
+from sall_edge.bench.trace import Moment
+from sall_edge.errors import LabelsError
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.prepared_set import PreparedSet
 from sall_edge.runtime.session import Session, open_reference, open_session
@@ -23,6 +26,7 @@ from sall_edge.spec import Profile, Task
 __all__ = [
     "BenchReport",
     "Flip",
+    "Moment",
     "Reference",
     "bench",
     "labelled_rows",
@@ -32,8 +36,6 @@ __all__ = [
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-
-BATCH = 8
 
 
 class Flip(BaseModel):
@@ -74,29 +76,15 @@ class Roc(BaseModel):
     operating_point: tuple[float, float]
 
 
-class Moment(BaseModel):
-    """Latency at one time of a run: the queries since the moment before.
-
-    Attributes:
-        at_s: Since the run began.
-        n: Queries.
-        p50_ms, largest_ms: Of those.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    at_s: float
-    n: int
-    p50_ms: float
-    largest_ms: float
-
-
 class BenchReport(BaseModel):
     """What `sall-edge bench --json` prints for one engine.
 
     Attributes:
         not_for_claims: Why nobody should quote the speed: a short profile, throttling, another process that computed, a
             plain loop instead of LoadGen. Empty when it may be quoted.
+        memory: `peak_rss_mb` from the opening of the engine to the end of a short plain run, without LoadGen's queries
+            and the FP32 graph, which a device never holds. `start_rss_mb` was there before the engine.
+        clinic: Of the clinic profile.
         distribution_ms: Latencies in order, thinned to a few hundred: what a distribution is drawn from.
         over_time: Latency against time.
         confusion: By task, rows are labels and columns are the engine's grades.
@@ -125,6 +113,7 @@ class BenchReport(BaseModel):
     not_for_claims: tuple[str, ...] = ()
     distribution_ms: tuple[float, ...] = ()
     over_time: tuple[Moment, ...] = ()
+    clinic: Clinic | None = None
     stages: Stages | None = None
     monitored: Monitored | None = None
     imageability: Imageability | None = None
@@ -203,6 +192,8 @@ def bench(
     profile: Profile,
     *,
     device: dict[str, Any],
+    seconds: float | None = None,
+    stage: Callable[[str, int], None] = lambda name, total: None,
     advance: Callable[[], None] = lambda: None,
 ) -> BenchReport:
     """Measures one engine; without photographs only its speed, on noise.
@@ -210,22 +201,27 @@ def bench(
     Args:
         engine: What is measured.
         prepared: Labelled photographs, or None.
-        profile: How long.
+        profile: What is asked of it.
         device: This machine, from `runtime.machine.describe`.
-        advance: Called after each photograph, twice for all: engine and FP32.
+        seconds: Instead of the profile's own.
+        stage: Called before photographs are graded, with how many steps that takes.
+        advance: Called after each step.
 
     Raises:
+        LabelsError: The clinic profile without photographs.
         SallEdgeError: The engine cannot be opened.
     """
+    _check_photographs(profile, prepared)
     manifest = engine.manifest
     side = manifest.image.side_px
     noise = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), dtype=np.uint8)
     squares = noise if prepared is None else prepared.squares
+    paths = [] if prepared is None else [photograph.path for photograph in prepared.photographs]
+    asked_s = profile.seconds if seconds is None else seconds
+    start_rss_mb = forget_peak()
     with open_session(engine) as session:
-        pilot = fly_pilot(session, squares, seconds=profile.seconds, batch=BATCH)
-        # Before LoadGen prepares its queries and the FP32 graph is loaded, which a device never does.
-        peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        latency, throughput = measure_speed(session, squares, pilot, seconds=profile.seconds)
+        timing = time_session(session, squares, paths, profile, seconds=asked_s, stage=stage, advance=advance)
+        stage("grading, engine and FP32", 2 * len(paths))
         after = predict_all(session, squares, advance=advance) if prepared else {}
     report = BenchReport(
         engine=str(engine.path),
@@ -235,11 +231,22 @@ def bench(
         profile=profile,
         device={name: fact for name, fact in device.items() if name != "versions"},
         versions=device["versions"],
-        latency=latency,
-        throughput=throughput,
-        memory={"peak_rss_mb": round(peak_rss_mb, 1)},
+        latency=timing.speed.latency,
+        throughput=timing.speed.throughput,
+        memory={"peak_rss_mb": timing.peak_rss_mb, "start_rss_mb": start_rss_mb},
+        not_for_claims=timing.not_for_claims(profile),
+        distribution_ms=timing.speed.trace.distribution_ms(),
+        over_time=timing.speed.trace.over_time(),
+        clinic=timing.clinic,
     )
     return report if prepared is None else _with_accuracy(report, engine, prepared, after, advance)
+
+
+def _check_photographs(profile: Profile, prepared: PreparedSet | None) -> None:
+    if profile is Profile.CLINIC and prepared is None:
+        raise LabelsError(
+            "the clinic profile has no photographs", "it goes from a file to a verdict", "name some: --labels CSV"
+        )
 
 
 def _with_accuracy(

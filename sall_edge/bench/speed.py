@@ -14,10 +14,11 @@ from sall_edge.bench.latency import (
     measure_throughput,
 )
 from sall_edge.bench.loadgen import loadgen_latency, loadgen_library, loadgen_throughput
+from sall_edge.bench.trace import Trace
 from sall_edge.errors import BackendMissing
 from sall_edge.runtime.session import Session
 
-__all__ = ["Pilot", "fly_pilot", "measure_speed"]
+__all__ = ["PILOT_SHARE", "Pilot", "Speed", "fly_pilot", "measure_speed"]
 
 U8 = npt.NDArray[np.uint8]
 
@@ -33,6 +34,15 @@ class Pilot:
 
     latency: Latency
     throughput: Throughput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Both scenarios; `trace` holds every call of SingleStream."""
+
+    latency: Latency
+    throughput: Throughput
+    trace: Trace
 
 
 def fly_pilot(session: Session, squares: U8, *, seconds: float, batch: int) -> Pilot:
@@ -51,7 +61,7 @@ def fly_pilot(session: Session, squares: U8, *, seconds: float, batch: int) -> P
     )
 
 
-def measure_speed(session: Session, squares: U8, pilot: Pilot, *, seconds: float) -> tuple[Latency, Throughput]:
+def measure_speed(session: Session, squares: U8, pilot: Pilot, *, seconds: float) -> Speed:
     """SingleStream for `seconds`, then Offline for a quarter of them; by a plain loop where LoadGen is missing.
 
     Args:
@@ -63,17 +73,15 @@ def measure_speed(session: Session, squares: U8, pilot: Pilot, *, seconds: float
     Returns:
         Both say in `estimator` who measured, and why that was not LoadGen.
     """
-    batch, share = pilot.throughput.batch, seconds * THROUGHPUT_SHARE
+    batch, share, trace = pilot.throughput.batch, seconds * THROUGHPUT_SHARE, Trace()
     try:
         loadgen = loadgen_library()
     except BackendMissing as missing:
         instead = {"estimator": f"{PLAIN_LOOP}: {missing.what}"}
-        return (
-            measure_latency(session, squares, seconds=seconds).model_copy(update=instead),
-            measure_throughput(session, squares, seconds=share, batch=batch).model_copy(update=instead),
-        )
-    expected_per_s = pilot.throughput.images_per_s * HEADROOM
-    return (
-        loadgen_latency(loadgen, session, squares, seconds=seconds, expected_ms=pilot.latency.p50_ms),
-        loadgen_throughput(loadgen, session, squares, seconds=share, expected_per_s=expected_per_s, batch=batch),
-    )
+        latency = measure_latency(session, squares, seconds=seconds, trace=trace).model_copy(update=instead)
+        throughput = measure_throughput(session, squares, seconds=share, batch=batch).model_copy(update=instead)
+    else:
+        latency = loadgen_latency(loadgen, session, squares, trace, seconds=seconds, expected_ms=pilot.latency.p50_ms)
+        per_s = pilot.throughput.images_per_s * HEADROOM
+        throughput = loadgen_throughput(loadgen, session, squares, seconds=share, expected_per_s=per_s, batch=batch)
+    return Speed(latency=latency, throughput=throughput, trace=trace)

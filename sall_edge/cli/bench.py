@@ -25,14 +25,19 @@ def bench(
     ] = None,
     split: Split = "test",
     profile: Annotated[
-        Profile, typer.Option(help="demo: 10 s, quick: 60 s, not for claims; standard: 600 s.")
+        Profile,
+        typer.Option(
+            help="quick: 60 s, not for claims; standard: 600 s; clinic: photographs from --labels with gaps of 30 to "
+            "120 s, for 30 min; soak: 30 min without a pause."
+        ),
     ] = Profile.QUICK,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Instead of the profile's time.")] = None,
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Also write one HTML page.")] = None,
 ) -> None:
     """Latency percentiles, throughput, and accuracy against the FP32 graph with every changed referral."""
     opened = [open_engine(path) for path in engines]
-    reports = [bench_engine(engine, labels or [], split, profile) for engine in opened]
+    reports = [bench_engine(engine, labels or [], split, profile, seconds=seconds) for engine in opened]
     if html is not None:
         from sall_edge.bench.report import write_html
 
@@ -46,10 +51,12 @@ def bench(
         typer.echo("\n\n".join(_text(report, engine) for report, engine in zip(reports, opened, strict=True)))
 
 
-def bench_engine(engine: "Engine", labels: list[Path], split: str, profile: Profile) -> "BenchReport":
+def bench_engine(
+    engine: "Engine", labels: list[Path], split: str, profile: Profile, *, seconds: float | None = None
+) -> "BenchReport":
     """One engine measured, with a progress bar."""
-    from sall_edge.bench.latency import THROUGHPUT_SHARE
     from sall_edge.bench.measure import bench as measure
+    from sall_edge.bench.timing import length_s
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import in_split, read_labels
     from sall_edge.fundus.prepared_set import prepare_set
@@ -62,39 +69,77 @@ def bench_engine(engine: "Engine", labels: list[Path], split: str, profile: Prof
             photographs = in_split(read_labels(labels, TaskSet(tasks=engine.manifest.tasks)), split)
             progress.stage("preparing", len(photographs))
             prepared = prepare_set(photographs, engine.manifest.image, advance=progress.advance)
-        progress.note(f"{engine.path}: timing for {profile.seconds * (1 + THROUGHPUT_SHARE):.0f} s")
-        progress.stage("grading, engine and FP32", 2 * len(prepared.squares) if prepared else 0)
+        asked_s = profile.seconds if seconds is None else seconds
+        progress.note(f"{engine.path}: {profile.value} profile, timing for about {length_s(profile, asked_s):.0f} s")
         return measure(
             engine,
             prepared,
             profile,
             device=describe(),
+            seconds=seconds,
+            stage=progress.stage,
             advance=progress.advance,
         )
 
 
 def _text(report: "BenchReport", engine: "Engine") -> str:
-    def shown(value: float | None) -> str:
-        return "too few runs" if value is None else f"{value:.2f} ms"
+    stamp = f"  ({report.profile.value} profile: not for claims)" if report.not_for_claims else ""
+    return "\n".join(
+        [
+            f"{report.engine}: {report.precision} for {report.target}{stamp}",
+            *_speed_lines(report),
+            *_clinic_lines(report),
+            *(f"not for claims: {reason}" for reason in report.not_for_claims),
+            *_accuracy_lines(report, engine),
+            *(f"left out: {path}: {what}" for path, what in report.failures.items()),
+        ]
+    )
 
-    latency = report.latency
-    stamp = "" if report.profile.is_for_claims else f"  ({report.profile.value}: not for claims)"
+
+def _speed_lines(report: "BenchReport") -> list[str]:
+    latency, throughput = report.latency, report.throughput
     lines = [
-        f"{report.engine}: {report.precision} for {report.target}{stamp}",
-        f"latency {latency.scenario}, {latency.n} runs: p50 {shown(latency.p50_ms)}, p90 {shown(latency.p90_ms)}, "
-        f"p99 {shown(latency.p99_ms)}; timer holds {', '.join(latency.inside_timer)}",
-        f"throughput {report.throughput.images_per_s:.0f} images/s in batches of {report.throughput.batch}; "
+        f"latency {latency.scenario}, {latency.n} runs: p50 {_shown(latency.p50_ms)}, p90 {_shown(latency.p90_ms)}, "
+        f"p99 {_shown(latency.p99_ms)}; timer holds {', '.join(latency.inside_timer)}",
+        f"throughput {throughput.images_per_s:.0f} images/s in batches of {throughput.batch}; "
+        f"timer holds {', '.join(throughput.inside_timer)}",
         f"peak memory {report.memory['peak_rss_mb']:.0f} MB",
     ]
-    for speed in (report.latency, report.throughput):
+    for speed in (latency, throughput):
         lines.append(f"measured by {speed.estimator}")
         if speed.loadgen:
             lines.append(f"  {speed.loadgen.summary}")
-    if report.reference:
-        lines.append(accuracy_table(report.accuracy, engine.manifest.tasks))
-        agreement = ", ".join(f"{name} {100 * share:.2f} %" for name, share in report.reference.agreement.items())
-        lines.append(f"same grade as FP32 on {report.photographs} photographs: {agreement}")
-        lines.append(f"referrals that differ from FP32: {len(report.flips)}")
-        lines += [f"  {flip.image}  {flip.task}: {flip.before} -> {flip.after}" for flip in report.flips]
-    lines += [f"left out: {path}: {what}" for path, what in report.failures.items()]
-    return "\n".join(lines)
+    return lines
+
+
+def _shown(milliseconds: float | None) -> str:
+    return "too few runs" if milliseconds is None else f"{milliseconds:.2f} ms"
+
+
+def _clinic_lines(report: "BenchReport") -> list[str]:
+    clinic = report.clinic
+    if clinic is None:
+        return []
+    shortest, longest = min(clinic.gaps_s), max(clinic.gaps_s)
+    ended = ", ended early by Ctrl-C" if clinic.ended_early else ""
+    lines = [f"clinic, {clinic.photographs} photographs, gaps of {shortest:.1f} to {longest:.1f} s{ended}:"]
+    for runs in (clinic.after_gap, clinic.back_to_back):
+        parts = ", ".join(f"{name} {ms:.1f}" for name, ms in runs.parts_ms.items())
+        lines.append(
+            f"  {runs.name}, {runs.n} verdicts: p50 {_shown(runs.p50_ms)}, p90 {_shown(runs.p90_ms)}, "
+            f"largest {_shown(runs.largest_ms)}; medians of parts: {parts}"
+        )
+    lines.append(f"  after a gap {clinic.ratio:.2f} times as long; timer holds {', '.join(clinic.inside_timer)}")
+    return [*lines, f"  {clinic.page_cache}"]
+
+
+def _accuracy_lines(report: "BenchReport", engine: "Engine") -> list[str]:
+    if report.reference is None:
+        return []
+    agreement = ", ".join(f"{name} {100 * share:.2f} %" for name, share in report.reference.agreement.items())
+    return [
+        accuracy_table(report.accuracy, engine.manifest.tasks),
+        f"same grade as FP32 on {report.photographs} photographs: {agreement}",
+        f"referrals that differ from FP32: {len(report.flips)}",
+        *(f"  {flip.image}  {flip.task}: {flip.before} -> {flip.after}" for flip in report.flips),
+    ]
