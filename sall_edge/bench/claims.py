@@ -1,7 +1,8 @@
 """Why nobody should quote a speed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from sall_edge.bench.clinic import LONGEST_GAP_S, SHORTEST_GAP_S, Clinic
 from sall_edge.bench.latency import Latency, Throughput
 from sall_edge.spec import Profile
 
@@ -14,8 +15,8 @@ MOST_CORES_OF_OTHERS = 0.1
 tenth of the queries, however many cores there are: the p90 then is no longer the engine's. An idle system takes a few
 hundredths."""
 MOST_OVERHEAD = 0.05
-"""LoadGen's own part of a query's median: as far as `benchmark_app` may differ. LoadGen takes some microseconds, so more
-means a network that is too small for it, or a machine that is busy."""
+"""LoadGen's own part of a query's median. It takes some microseconds, so more means a network that is too small for it,
+or a machine that is busy."""
 
 
 def not_for_claims(
@@ -25,6 +26,7 @@ def not_for_claims(
     throughput: Throughput,
     *,
     cores_of_others: float | None,
+    clinic: Clinic | None = None,
     throttled: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Every reason, in words; empty when the speed may be quoted.
@@ -35,29 +37,38 @@ def not_for_claims(
         latency: As measured.
         throughput: As measured.
         cores_of_others: Kept busy by other processes meanwhile, on average; None where nobody knows.
+        clinic: As measured, where it was.
         throttled: How the machine slowed itself down, in words.
     """
     reasons = []
     if seconds < LEAST_S:
         reasons.append(f"latency was timed for {seconds:g} s ({profile.value} profile): MLPerf asks for {LEAST_S:g} s")
-    for speed, what in ((latency, "latency"), (throughput, "throughput")):
-        if speed.loadgen is None:
-            reasons.append(f"{what} is not LoadGen's: {speed.estimator}")
-        elif not speed.loadgen.is_valid:
-            reasons.append(
-                f"LoadGen calls its {speed.loadgen.scenario} run invalid: {_said(speed.loadgen.invalid_because)}"
-            )
-    overhead = latency.loadgen_overhead_ms
-    if overhead is not None and overhead > MOST_OVERHEAD * latency.p50_ms:
-        reasons.append(
-            f"LoadGen itself takes {overhead:.3f} of {latency.p50_ms:.3f} ms: more than {MOST_OVERHEAD:.0%} of a query"
-        )
+    reasons += [*_of_loadgen(latency, "latency"), *_of_loadgen(throughput, "throughput"), *_of_overhead(latency)]
     if cores_of_others is not None and cores_of_others > MOST_CORES_OF_OTHERS:
         reasons.append(
             f"other processes kept {cores_of_others:.2f} cores busy meanwhile: more than {MOST_CORES_OF_OTHERS:g}"
         )
-    return (*reasons, *throttled)
+    return (*reasons, *(_of_clinic(clinic) if clinic else ()), *throttled)
 
 
-def _said(complaints: Sequence[str]) -> str:
-    return " ".join(complaints) or "it gives no reason"
+def _of_loadgen(speed: Latency | Throughput, what: str) -> Iterator[str]:
+    run = speed.loadgen
+    if run is None:
+        yield f"{what} is not LoadGen's: {speed.estimator}"
+    elif not run.is_valid:
+        yield f"LoadGen calls its {run.scenario} run invalid: {' '.join(run.invalid_because) or 'it gives no reason'}"
+
+
+def _of_overhead(latency: Latency) -> Iterator[str]:
+    overhead, median = latency.loadgen_overhead_ms, latency.p50_ms
+    if overhead is not None and overhead > MOST_OVERHEAD * median:
+        yield f"LoadGen itself takes {overhead:.3f} of {median:.3f} ms: more than {100 * MOST_OVERHEAD:g} % of a query"
+
+
+def _of_clinic(clinic: Clinic) -> Iterator[str]:
+    total, full = sum(clinic.gaps_s), Profile.CLINIC.seconds
+    if total < full:
+        yield (
+            f"the clinic's gaps add up to {total:.1f} s, the shortest has {min(clinic.gaps_s):.1f} s: "
+            f"the profile has {full:g} s of {SHORTEST_GAP_S:g} to {LONGEST_GAP_S:g} s each"
+        )

@@ -15,7 +15,7 @@ from sall_edge.bench.latency import LEAST_SAMPLES
 from sall_edge.runtime.session import Session
 from sall_edge.screening.verdict import examine
 
-__all__ = ["Clinic", "Runs", "draw_gaps", "measure_clinic"]
+__all__ = ["LONGEST_GAP_S", "SHORTEST_GAP_S", "Clinic", "Runs", "draw_gaps", "measure_clinic"]
 
 SHORTEST_GAP_S, LONGEST_GAP_S = 30.0, 120.0
 """Between two photographs of a clinic: the other eye, the next patient."""

@@ -221,7 +221,8 @@ def bench(
     start_rss_mb = forget_peak()
     with open_session(engine) as session:
         timing = time_session(session, squares, paths, profile, seconds=asked_s, stage=stage, advance=advance)
-        stage("grading, engine and FP32", 2 * len(paths))
+        if prepared:
+            stage("grading, engine and FP32", 2 * len(paths))
         after = predict_all(session, squares, advance=advance) if prepared else {}
     report = BenchReport(
         engine=str(engine.path),

@@ -50,6 +50,7 @@ class Timing:
             self.speed.latency,
             self.speed.throughput,
             cores_of_others=self.cores_of_others,
+            clinic=self.clinic,
             throttled=throttled,
         )
 
