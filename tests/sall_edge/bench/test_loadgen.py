@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -35,9 +36,11 @@ class _Backend:
 
     def __init__(self, engine: Engine, at: Callable[[int], None] = lambda call: None) -> None:
         self.sizes: list[int] = []
+        self.threads: set[int] = set()
         self._tasks, self._at = engine.manifest.tasks, at
 
     def infer(self, squares: np.ndarray) -> Mapping[str, np.ndarray]:
+        self.threads.add(threading.get_ident())
         self.sizes.append(len(squares))
         self._at(len(self.sizes))
         probs = {f"{task.name}_probs": np.ones((len(squares), len(task.grades)), np.float32) for task in self._tasks}
@@ -107,6 +110,14 @@ def test_offline_asks_for_all_at_once_and_answers_in_batches(fp32_engine: Engine
     assert sum(backend.sizes) == run.settings["samples_per_query"]
     assert set(backend.sizes[:-1]) == {4}
     assert throughput.images_per_s == run.images_per_s > 0
+
+
+def test_a_session_is_used_by_the_thread_that_opened_it(fp32_engine: Engine, squares: np.ndarray) -> None:
+    backend = _Backend(fp32_engine)
+    session = Session(engine=fp32_engine, runner=backend)
+    _latency(session, squares, 0.05)
+    loadgen_throughput(loadgen, session, squares, seconds=0.05, expected_per_s=100, batch=4)
+    assert backend.threads == {threading.get_ident()}
 
 
 def test_an_error_comes_out_as_it_is_and_soon_and_the_next_run_is_unharmed(

@@ -1,6 +1,7 @@
 """`sall-edge bench` by profile: what a user reads."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def test_the_json_has_the_run_its_distribution_and_its_course(sall_edge: Run, ti
 def test_without_loadgen_the_plain_loop_is_seen(
     sall_edge: Run, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "mlperf_loadgen", None)
+    monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
     done = sall_edge("bench", tiny_engine.path, *BRIEF)
     assert done.code == 0, done.err
     assert "measured by plain loop: mlcommons-loadgen" in done.out
