@@ -1,11 +1,38 @@
 """From file to verdict, stage by stage, each beside the least that it could take."""
 
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["STAGES", "Stage", "Stages"]
+from sall_edge.bench.floor import (
+    DECODE_FLOOR,
+    REQUEST_FLOOR,
+    TOTAL_FLOOR,
+    Floor,
+    FloorTimes,
+    bare_request,
+    without_request,
+)
+from sall_edge.bench.latency import summarise
+from sall_edge.errors import LabelsError
+from sall_edge.runtime.session import Session
+from sall_edge.screening.verdict import Look, judge, look
+
+__all__ = ["STAGES", "Stage", "Stages", "measure_stages"]
 
 STAGES = ("decode", "field", "cut", "quality", "copy", "infer", "post")
 """In the order in which a photograph goes through them; together with what lies between them they are the total."""
+
+TOTAL = "total"
+MOST_PHOTOGRAPHS = 50
+MOST_ROUNDS = 20
+"""Times 50 photographs they are more than a p99 needs."""
+FIRST_ROUND_SHARE = 0.25
+"""Part of the time for the round that warms up; what was not reached in it is not measured."""
 
 
 class Stage(BaseModel):
@@ -40,6 +67,7 @@ class Stages(BaseModel):
         stages: In the order of STAGES.
         total: From file to verdict; its floor is the bare decode and the bare request.
         per_photograph_ms: By name of the stage, mean; what a bar of parts is drawn from.
+        left_out: Photographs that were tried and have no verdict: they cannot be read, or must not be graded.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,3 +77,148 @@ class Stages(BaseModel):
     stages: tuple[Stage, ...]
     total: Stage
     per_photograph_ms: dict[str, float]
+    left_out: int = 0
+
+
+@dataclass(slots=True)
+class _Samples:
+    """Milliseconds of one photograph, a value a round."""
+
+    product: dict[str, list[float]] = field(default_factory=dict)
+    floor: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, product: dict[str, float], floor: FloorTimes) -> None:
+        for name, value in product.items():
+            self.product.setdefault(name, []).append(value)
+        for name, least in (("decode", floor.decode_ms), ("infer", floor.infer_ms), (TOTAL, floor.total_ms)):
+            if least is not None:
+                self.floor.setdefault(name, []).append(least)
+
+
+def measure_stages(
+    session: Session,
+    paths: Sequence[Path],
+    *,
+    seconds: float,
+    rounds: int = MOST_ROUNDS,
+    advance: Callable[[], None] = lambda: None,
+) -> Stages:
+    """Photographs from file to verdict one at a time, and their floors, in turn, photograph by photograph.
+
+    A first round warms up and finds how many photographs the time allows, at most 50, evenly drawn. Files come from
+    the system's cache. Whole rounds are measured, at least one.
+
+    Args:
+        session: An open engine, from `open_session`.
+        paths: Photographs.
+        seconds: How long, about; a round that has begun is ended.
+        rounds: Most rounds.
+        advance: Called after every photograph of every round.
+
+    Raises:
+        LabelsError: No photograph has a verdict.
+    """
+    start = time.perf_counter()
+    scales, left_out, floor = _first_round(session, paths, start + FIRST_ROUND_SHARE * seconds, advance)
+    samples = {path: _Samples() for path in scales}
+    done = 0
+    while done < rounds and (not done or time.perf_counter() - start < seconds):
+        for path, scale in scales.items():
+            product = _product(session, path)[1]
+            samples[path].add(product, floor.measure(path, scale))
+            advance()
+        done += 1
+    return _stages(list(samples.values()), session, rounds=done, left_out=left_out)
+
+
+def _first_round(
+    session: Session, paths: Sequence[Path], end: float, advance: Callable[[], None]
+) -> tuple[dict[Path, int], int, Floor]:
+    """The scale of each photograph that will be measured, how many were left out, and what measures the floor."""
+    scales: dict[Path, int] = {}
+    left_out = 0
+    floor: Floor | None = None
+    for path in _evenly(paths):
+        looked, _ = _product(session, path)
+        advance()
+        if looked.prepared is None or looked.reasons:
+            left_out += 1
+        else:
+            floor = floor or Floor(bare_request(session, looked.prepared.square))
+            scales[path] = looked.prepared.scale_denominator
+            floor.measure(path, scales[path])
+        if len(scales) == MOST_PHOTOGRAPHS or (scales and time.perf_counter() > end):
+            break
+    if floor is None:
+        what = f"none of {len(paths)} photographs can be timed from file to verdict"
+        raise LabelsError(what, "none can be read and graded", "name photographs of another split or CSV")
+    return scales, left_out, floor
+
+
+def _evenly(paths: Sequence[Path]) -> list[Path]:
+    """All of them, so ordered that any number from the start is spread over the whole (van der Corput)."""
+    return [paths[index] for index in sorted(range(len(paths)), key=lambda index: f"{index:032b}"[::-1])]
+
+
+def _product(session: Session, path: Path) -> tuple[Look, dict[str, float]]:
+    """One photograph through the product, as `screening.examine` does it, and the milliseconds of each stage.
+
+    The stages are only known of a photograph that was graded.
+    """
+    start = time.perf_counter()
+    looked = look(path, session.manifest.image)
+    seen = time.perf_counter()
+    judge(session, looked)
+    end = time.perf_counter()
+    if looked.prepared is None or looked.reasons:
+        return looked, {}
+    times = session.times
+    return looked, {
+        "decode": looked.prepared.decode_ms,
+        "field": looked.prepared.field_ms,
+        "cut": looked.prepared.cut_ms,
+        "quality": looked.quality_ms,
+        "copy": times.copy_ms,
+        "infer": times.infer_ms,
+        "post": (end - seen) * 1e3 - times.copy_ms - times.infer_ms,
+        TOTAL: (end - start) * 1e3,
+    }
+
+
+def _stages(samples: Sequence[_Samples], session: Session, *, rounds: int, left_out: int) -> Stages:
+    has_request = "infer" in samples[0].floor
+    absent = without_request(session.served_by.backend)
+    floors = {
+        "decode": DECODE_FLOOR,
+        "infer": REQUEST_FLOOR if has_request else absent,
+        TOTAL: TOTAL_FLOOR if has_request else absent,
+    }
+    stages = {name: _stage(name, samples, floors.get(name, "")) for name in (*STAGES, TOTAL)}
+    return Stages(
+        photographs=len(samples),
+        rounds=rounds,
+        stages=tuple(stages[name] for name in STAGES),
+        total=stages[TOTAL],
+        per_photograph_ms={name: statistics.fmean(_all(samples, name)) for name in STAGES},
+        left_out=left_out,
+    )
+
+
+def _all(samples: Sequence[_Samples], name: str) -> list[float]:
+    return [value for one in samples for value in one.product[name]]
+
+
+def _stage(name: str, samples: Sequence[_Samples], floor: str) -> Stage:
+    summary = summarise(_all(samples, name), scenario="SingleStream", inside_timer=(name,))
+    least = [one.floor[name] for one in samples if name in one.floor]
+    medians = statistics.fmean(statistics.median(one.product[name]) for one in samples)
+    return Stage(
+        name=name,
+        n=summary.n,
+        p50_ms=summary.p50_ms,
+        p90_ms=summary.p90_ms,
+        p99_ms=summary.p99_ms,
+        floor=floor,
+        floor_p50_ms=statistics.median(value for values in least for value in values) if least else None,
+        over_floor=medians / statistics.fmean(statistics.median(values) for values in least) if least else None,
+    )

@@ -11,6 +11,7 @@ import hashlib
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import openvino as ov
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from sall_edge.artifacts import EngineManifest
 from sall_edge.errors import ArtefactForeign
 from sall_edge.runtime.compiled_cache import CompiledCache, cache_key
+from sall_edge.runtime.inference_times import InferenceTimes
 
-__all__ = ["OpenvinoRunner", "library_version", "open_runner"]
+__all__ = ["OpenvinoRunner", "compile_properties", "library_version", "open_runner"]
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -33,6 +35,25 @@ def library_version() -> str:
     return str(ov.get_version()).split("-", 1)[0]
 
 
+def compile_properties(*, threads: int, streams: int = 1) -> dict[str, object]:
+    """What OpenVINO is told when it compiles.
+
+    Args:
+        threads: 0 takes all.
+        streams: How many squares are computed side by side.
+    """
+    properties: dict[str, object] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        # Without this, CPUs with AVX512_BF16 or AMX compute in bfloat16: three digits are lost in silence.
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    if streams > 1:
+        properties |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": streams}
+    if threads:
+        properties["INFERENCE_NUM_THREADS"] = threads
+    return properties
+
+
 class OpenvinoRunner:
     """Two compiled networks on one graph; every thread that infers has buffers of its own, bound once."""
 
@@ -43,15 +64,8 @@ class OpenvinoRunner:
         self.streams = streams
         self._graph = graph
         self._cache = cache
-        self._properties: dict[str, object] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            # Without this, CPUs with AVX512_BF16 or AMX compute in bfloat16: three digits are lost in silence.
-            "INFERENCE_PRECISION_HINT": "f32",
-        }
-        if streams > 1:
-            self._properties |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": streams}
-        if threads:
-            self._properties["INFERENCE_NUM_THREADS"] = threads
+        self.times = InferenceTimes(0.0, 0.0, 0.0)
+        self._properties = compile_properties(threads=threads, streams=streams)
         self._core = ov.Core()
         side = manifest.image.side_px
         self._shape = (1, side, side, 3)
@@ -70,10 +84,13 @@ class OpenvinoRunner:
         if not hasattr(self._bound, "request"):
             self._bind()
         bound = self._bound
+        began = perf_counter()
         np.copyto(bound.square, squares)
+        copied = perf_counter()
         # start_async and wait instead of infer: infer builds a dictionary of copies that nobody reads.
         bound.request.start_async()
         bound.request.wait()
+        self.times = InferenceTimes(began, copied, perf_counter())
         outputs: dict[str, F32] = bound.outputs
         return outputs
 
@@ -97,10 +114,13 @@ class OpenvinoRunner:
     def _infer_many(self, squares: U8) -> Mapping[str, F32]:
         if self._many is None:
             self._many = self._compile(batch=-1).create_infer_request()
+        began = perf_counter()
         images = np.ascontiguousarray(squares)  # named: a shared tensor does not keep its array alive
+        copied = perf_counter()
         self._many.set_input_tensor(ov.Tensor(images, shared_memory=True))
         self._many.start_async()
         self._many.wait()
+        self.times = InferenceTimes(began, copied, perf_counter())
         return {name: self._many.get_output_tensor(index).data for index, name in enumerate(self._names)}
 
     def _compile(self, *, batch: int) -> ov.CompiledModel:

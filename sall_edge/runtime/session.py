@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from sall_edge.artifacts import Engine, EngineManifest
 from sall_edge.errors import BackendMissing
 from sall_edge.runtime.compiled_cache import CompiledCache
+from sall_edge.runtime.inference_times import InferenceTimes
 from sall_edge.spec import Backend, Precision
 
 __all__ = ["BatchPrediction", "Prediction", "Runner", "ServedBy", "Session", "open_reference", "open_session"]
@@ -83,6 +84,10 @@ class Runner(Protocol):
     def streams(self) -> int:
         """How many threads may infer one square each at a time; batches are for one thread at a time."""
 
+    @property
+    def times(self) -> InferenceTimes:
+        """Of the last `infer`, by whichever thread."""
+
     def infer(self, squares: U8) -> Mapping[str, F32]:
         """Outputs by name, batch first; they may be buffers of the runner, valid until the thread's next `infer`.
 
@@ -102,6 +107,7 @@ class Session:
         backend_version: Version of the library that computes, on this machine.
         served_by: Who computes; unless told otherwise, what the engine was built for.
         streams: How many threads may call `run` at a time; `run_batch` is for one.
+        answered: How many squares were run so far; exact while one thread calls at a time.
     """
 
     def __init__(self, *, engine: Engine, runner: Runner, served_by: ServedBy | None = None) -> None:
@@ -110,6 +116,7 @@ class Session:
         self.served_by = served_by or built_for
         self.backend_version = runner.version
         self.streams = runner.streams
+        self.answered = 0
         side = engine.manifest.image.side_px
         self._shape = (side, side, 3)
         self._batch_limit = engine.manifest.target.batch_limit
@@ -121,6 +128,15 @@ class Session:
     def manifest(self) -> EngineManifest:
         """The engine's manifest."""
         return self.engine.manifest
+
+    @property
+    def times(self) -> InferenceTimes:
+        """How the time of the last run was spent.
+
+        Raises:
+            ValueError: The session is closed.
+        """
+        return self._open_runner().times
 
     def run(self, square: U8) -> Prediction:
         """Probabilities and activation maps of one prepared square.
@@ -134,6 +150,7 @@ class Session:
         if square.shape != self._shape or square.dtype != np.uint8:
             raise self._misfit("square", square, self._shape)
         outputs = self._open_runner().infer(square[np.newaxis])
+        self.answered += 1
         return Prediction(
             probs={task: outputs[name][0].copy() for task, name in self._probs},
             cams={task: outputs[name][0].copy() for task, name in self._cams},
@@ -156,6 +173,7 @@ class Session:
             outputs = runner.infer(squares[start : start + self._batch_limit])
             for name, part in parts.items():
                 part.append(outputs[name].copy())
+        self.answered += len(squares)
         return BatchPrediction(
             probs={task: np.concatenate(parts[name]) for task, name in self._probs},
             cams={task: np.concatenate(parts[name]) for task, name in self._cams},

@@ -7,6 +7,7 @@ GPU, and what only a device can show: docs/evidence.md.
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sall_edge.errors import ArtefactForeign, DeviceFailed
 from sall_edge.fundus.field import FieldOfView
 from sall_edge.runtime.cuda import Buffer, Gpu, open_gpu, require_driver
 from sall_edge.runtime.cuda_graph import CudaGraph, CudaGraphs, no_cuda_graphs, open_cuda_graphs
+from sall_edge.runtime.inference_times import InferenceTimes
 from sall_edge.runtime.kernels.prepare import PrepareKernel, open_prepare_kernel
 from sall_edge.runtime.nvidia_errors import explain
 from sall_edge.runtime.tensorrt_library import made, shared_logger
@@ -45,6 +47,7 @@ class TensorrtRunner:
 
     Attributes:
         version: Of TensorRT.
+        times: Of the last `infer`; copies between pinned and device memory are part of computing.
         execution: How a single square is run: "CUDA graph", or the reason why it is not.
     """
 
@@ -60,6 +63,7 @@ class TensorrtRunner:
         open_graphs: Callable[[int], CudaGraphs | None] = no_cuda_graphs,
     ) -> None:
         self.version = str(trt.__version__)
+        self.times = InferenceTimes(0.0, 0.0, 0.0)
         self.execution = "kernel by kernel: cuda-core 1.0 or later is not installed"
         self._gpu = gpu
         self._log = shared_logger(trt)
@@ -134,7 +138,9 @@ class TensorrtRunner:
             DeviceFailed: TensorRT or the GPU refuses.
         """
         rows = len(squares)
+        began = perf_counter()
         np.copyto(self._input.host[:rows], squares)
+        copied = perf_counter()
         with self._gpu.current():
             with self._gpu.timed():
                 self._gpu.upload(self._input, rows)
@@ -144,6 +150,7 @@ class TensorrtRunner:
                     self._shape(self._batch, rows)
                     self._execute(self._batch, rows)
             self._gpu.synchronize()
+        self.times = InferenceTimes(began, copied, perf_counter())
         return {name: buffer.host[:rows] for name, buffer in self._outputs.items()}
 
     def infer_photograph(self, pixels: U8, field: FieldOfView) -> Mapping[str, F32]:

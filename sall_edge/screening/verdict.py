@@ -108,6 +108,7 @@ class Look:
         quality: Of the square.
         reasons: Why it must not be graded.
         error: Why it cannot be read.
+        quality_ms: Time to assess, of that.
         total_ms: Time to read, prepare and assess, without waiting.
     """
 
@@ -116,6 +117,7 @@ class Look:
     quality: Quality | None = None
     reasons: tuple[str, ...] = ()
     error: Failure | None = None
+    quality_ms: float = 0.0
     total_ms: float = 0.0
 
 
@@ -173,9 +175,17 @@ def look(path: Path, image: ImageSpec) -> Look:
         return Look(path=path, reasons=("no_field_of_view",))
     except PhotographError as problem:
         return Look(path=path, error=Failure(what=problem.what, why=problem.why, fix=problem.fix))
+    assessing = time.perf_counter()
     quality = assess(prepared.square)
-    total_ms = (time.perf_counter() - start) * 1e3
-    return Look(path=path, prepared=prepared, quality=quality, reasons=quality.reasons, total_ms=total_ms)
+    end = time.perf_counter()
+    return Look(
+        path=path,
+        prepared=prepared,
+        quality=quality,
+        reasons=quality.reasons,
+        quality_ms=(end - assessing) * 1e3,
+        total_ms=(end - start) * 1e3,
+    )
 
 
 def judge(session: Session, looked: Look) -> Examined:
