@@ -14,9 +14,11 @@ from sall_edge.bench.columns import Group, Imageability
 from sall_edge.bench.latency import Latency, Throughput
 from sall_edge.bench.memory import forget_peak
 from sall_edge.bench.monitor import Monitored
-from sall_edge.bench.stages import Stages
+from sall_edge.bench.monitors.here import monitors_here
+from sall_edge.bench.stages import STAGES_SHARE, Stages, measure_stages
 from sall_edge.bench.timing import BATCH, time_session
 from sall_edge.bench.trace import Moment
+from sall_edge.bench.watch import Watch
 from sall_edge.errors import LabelsError
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.prepared_set import PreparedSet
@@ -220,7 +222,11 @@ def bench(
     asked_s = profile.seconds if seconds is None else seconds
     start_rss_mb = forget_peak()
     with open_session(engine) as session:
-        timing = time_session(session, squares, paths, profile, seconds=asked_s, stage=stage, advance=advance)
+        before = session.answered
+        with Watch(monitors_here(session.served_by.backend)) as watch:
+            timing = time_session(session, squares, paths, profile, seconds=asked_s, stage=stage, advance=advance)
+        monitored = watch.monitored(session.answered - before)
+        stages = measure_stages(session, paths, seconds=asked_s * STAGES_SHARE) if paths else None
         if prepared:
             stage("grading, engine and FP32", 2 * len(paths))
         after = predict_all(session, squares, advance=advance) if prepared else {}
@@ -235,10 +241,12 @@ def bench(
         latency=timing.speed.latency,
         throughput=timing.speed.throughput,
         memory={"peak_rss_mb": timing.peak_rss_mb, "start_rss_mb": start_rss_mb},
-        not_for_claims=timing.not_for_claims(profile),
+        not_for_claims=timing.not_for_claims(profile, monitored.throttled),
         distribution_ms=timing.speed.trace.distribution_ms(),
         over_time=timing.speed.trace.over_time(),
         clinic=timing.clinic,
+        stages=stages,
+        monitored=monitored,
     )
     return report if prepared is None else _with_accuracy(report, engine, prepared, after, advance)
 

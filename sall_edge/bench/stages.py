@@ -22,10 +22,13 @@ from sall_edge.errors import LabelsError
 from sall_edge.runtime.session import Session
 from sall_edge.screening.verdict import Look, judge, look
 
-__all__ = ["STAGES", "Stage", "Stages", "measure_stages"]
+__all__ = ["STAGES", "STAGES_SHARE", "Stage", "Stages", "measure_stages"]
 
 STAGES = ("decode", "field", "cut", "quality", "copy", "infer", "post")
 """In the order in which a photograph goes through them; together with what lies between them they are the total."""
+
+STAGES_SHARE = 0.25
+"""Part of a profile's time that goes to the stages."""
 
 TOTAL = "total"
 MOST_PHOTOGRAPHS = 50

@@ -9,6 +9,7 @@ import typer
 from sall_edge.artifacts import open_engine
 from sall_edge.cli.arguments import Json, Split
 from sall_edge.cli.evaluate import accuracy_table
+from sall_edge.cli.timing import monitored_text, stages_table
 from sall_edge.spec import Profile
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def bench_engine(
 ) -> "BenchReport":
     """One engine measured, with a progress bar."""
     from sall_edge.bench.measure import bench as measure
+    from sall_edge.bench.stages import STAGES_SHARE
     from sall_edge.bench.timing import length_s
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import in_split, read_labels
@@ -70,7 +72,8 @@ def bench_engine(
             progress.stage("preparing", len(photographs))
             prepared = prepare_set(photographs, engine.manifest.image, advance=progress.advance)
         asked_s = profile.seconds if seconds is None else seconds
-        progress.note(f"{engine.path}: {profile.value} profile, timing for about {length_s(profile, asked_s):.0f} s")
+        length = length_s(profile, asked_s) + (STAGES_SHARE * asked_s if labels else 0)
+        progress.note(f"{engine.path}: {profile.value} profile, timing for about {length:.0f} s")
         return measure(
             engine,
             prepared,
@@ -90,6 +93,7 @@ def _text(report: "BenchReport", engine: "Engine") -> str:
             *_speed_lines(report),
             *_clinic_lines(report),
             *(f"not for claims: {reason}" for reason in report.not_for_claims),
+            *_monitor_lines(report),
             *_accuracy_lines(report, engine),
             *(f"left out: {path}: {what}" for path, what in report.failures.items()),
         ]
@@ -109,6 +113,15 @@ def _speed_lines(report: "BenchReport") -> list[str]:
         lines.append(f"measured by {speed.estimator}")
         if speed.loadgen:
             lines.append(f"  {speed.loadgen.summary}")
+    return lines
+
+
+def _monitor_lines(report: "BenchReport") -> list[str]:
+    lines = [monitored_text(report.monitored)] if report.monitored else []
+    if report.stages:
+        lines.append(stages_table(report.stages))
+    elif report.photographs:
+        lines.append("from file to verdict: not measured, none of the photographs that were tried can be graded")
     return lines
 
 
