@@ -18,7 +18,6 @@ from sall_edge.bench.floor import (
     without_request,
 )
 from sall_edge.bench.latency import summarise
-from sall_edge.errors import LabelsError
 from sall_edge.runtime.session import Session
 from sall_edge.screening.verdict import Look, judge, look
 
@@ -105,11 +104,12 @@ def measure_stages(
     seconds: float,
     rounds: int = MOST_ROUNDS,
     advance: Callable[[], None] = lambda: None,
-) -> Stages:
+) -> Stages | None:
     """Photographs from file to verdict one at a time, and their floors, in turn, photograph by photograph.
 
-    A first round warms up and finds how many photographs the time allows, at most 50, evenly drawn. Files come from
-    the system's cache. Whole rounds are measured, at least one.
+    A first round warms up and finds how many photographs the time allows, at most 50, evenly drawn. From then on files
+    come from the system's cache. Whole rounds are measured, at least one. None when no photograph that was tried can
+    be read and graded.
 
     Args:
         session: An open engine, from `open_session`.
@@ -117,15 +117,14 @@ def measure_stages(
         seconds: How long, about; a round that has begun is ended.
         rounds: Most rounds.
         advance: Called after every photograph of every round.
-
-    Raises:
-        LabelsError: No photograph has a verdict.
     """
-    start = time.perf_counter()
-    scales, left_out, floor = _first_round(session, paths, start + FIRST_ROUND_SHARE * seconds, advance)
+    scales, left_out, floor = _first_round(session, paths, FIRST_ROUND_SHARE * seconds, advance)
+    if floor is None:
+        return None
+    end = time.perf_counter() + (1 - FIRST_ROUND_SHARE) * seconds
     samples = {path: _Samples() for path in scales}
     done = 0
-    while done < rounds and (not done or time.perf_counter() - start < seconds):
+    while done < rounds and (not done or time.perf_counter() < end):
         for path, scale in scales.items():
             product = _product(session, path)[1]
             samples[path].add(product, floor.measure(path, scale))
@@ -135,26 +134,27 @@ def measure_stages(
 
 
 def _first_round(
-    session: Session, paths: Sequence[Path], end: float, advance: Callable[[], None]
-) -> tuple[dict[Path, int], int, Floor]:
+    session: Session, paths: Sequence[Path], seconds: float, advance: Callable[[], None]
+) -> tuple[dict[Path, int], int, Floor | None]:
     """The scale of each photograph that will be measured, how many were left out, and what measures the floor."""
+    end = time.perf_counter() + seconds
     scales: dict[Path, int] = {}
     left_out = 0
     floor: Floor | None = None
-    for path in _evenly(paths):
+    for path in _evenly(paths)[:MOST_PHOTOGRAPHS]:
         looked, _ = _product(session, path)
         advance()
         if looked.prepared is None or looked.reasons:
             left_out += 1
         else:
-            floor = floor or Floor(bare_request(session, looked.prepared.square))
+            if floor is None:
+                compiling = time.perf_counter()
+                floor = Floor(bare_request(session, looked.prepared.square))
+                end += time.perf_counter() - compiling
             scales[path] = looked.prepared.scale_denominator
             floor.measure(path, scales[path])
-        if len(scales) == MOST_PHOTOGRAPHS or (scales and time.perf_counter() > end):
+        if scales and time.perf_counter() > end:
             break
-    if floor is None:
-        what = f"none of {len(paths)} photographs can be timed from file to verdict"
-        raise LabelsError(what, "none can be read and graded", "name photographs of another split or CSV")
     return scales, left_out, floor
 
 
