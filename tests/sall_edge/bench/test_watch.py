@@ -110,10 +110,13 @@ def test_a_source_that_breaks_breaks_the_run_and_the_others_are_closed() -> None
 
 
 def test_an_error_of_the_run_is_not_hidden_by_one_of_a_source() -> None:
-    broken = _Scripted("a", ZeroDivisionError("a mistake"))
-    with pytest.raises(KeyError, match="the run"), Watch(_monitors(broken), every_s=0.01):
-        time.sleep(0.1)
-        raise KeyError("the run")
+    def run() -> None:
+        with Watch(_monitors(_Scripted("a", ZeroDivisionError("a mistake"))), every_s=0.01):
+            time.sleep(0.1)
+            raise KeyError("the run")
+
+    with pytest.raises(KeyError, match="the run"):
+        run()
 
 
 def test_half_an_hour_of_readings_stays_bounded() -> None:

@@ -155,7 +155,9 @@ def test_the_square_of_a_scaled_decode_equals_that_of_a_full_one(
     assert mean_difference(prepared.square[inside], plain[inside]) < AREA_LEVELS
     assert prepared.sha256 == full.sha256
     assert prepared.decode_ms > 0
-    assert prepared.prepare_ms > 0
+    assert min(prepared.field_ms, prepared.cut_ms) > 0
+    assert prepared.prepare_ms == prepared.field_ms + prepared.cut_ms
+    assert prepared.scale_denominator == {128: 8, 256: 4, 700: 1}[side]
 
 
 def test_the_field_is_told_in_full_resolution_pixels(draw_disc: DrawDisc, tmp_path: Path) -> None:

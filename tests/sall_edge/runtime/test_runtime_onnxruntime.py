@@ -38,3 +38,9 @@ def test_a_graph_that_it_cannot_read_is_refused_with_what_to_do(onnxruntime_engi
         open_runner(graph, onnxruntime_engine.manifest, threads=1)
     assert "cannot open" in error.value.what
     assert "backend_version" in error.value.fix
+
+
+def test_the_copy_comes_before_the_run(onnxruntime_engine: Engine) -> None:
+    runner = open_runner(onnxruntime_engine.blob_path, onnxruntime_engine.manifest, threads=1)
+    runner.infer(squares(2, seed=1)[:, ::-1])
+    assert 0 < runner.times.began < runner.times.copied < runner.times.computed

@@ -1,4 +1,5 @@
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,6 +102,17 @@ def test_a_graph_that_openvino_cannot_read_is_refused_with_what_to_do(int8_engin
     assert f"OpenVINO {library_version()} cannot compile {graph}" == error.value.what
     assert error.value.why
     assert "backend_version" in error.value.fix
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_each_inference_tells_its_own_times(runner: OpenvinoRunner, count: int) -> None:
+    began = time.perf_counter()
+    runner.infer(squares(count, seed=1))
+    first = runner.times
+    runner.infer(squares(count, seed=2))
+    marks = [began, *first, *runner.times, time.perf_counter()]
+    assert marks == sorted(marks)
+    assert first.copy_ms + first.infer_ms == pytest.approx((first.computed - first.began) * 1e3)
 
 
 def test_the_version_has_no_build_hash() -> None:

@@ -11,6 +11,7 @@ import sall_edge.runtime.onnxruntime
 import sall_edge.runtime.openvino
 from sall_edge.artifacts import Engine, open_engine
 from sall_edge.errors import ArtefactForeign, BackendMissing
+from sall_edge.runtime.inference_times import InferenceTimes
 from sall_edge.runtime.session import Session, open_reference, open_session
 from sall_edge.spec import Backend
 
@@ -25,6 +26,7 @@ class _CountingRunner:
 
     version = "0.1"
     streams = 1
+    times = InferenceTimes(0.0, 0.001, 0.003)
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -51,6 +53,19 @@ def runner() -> _CountingRunner:
 @pytest.fixture
 def counting(int8_engine: Engine, runner: _CountingRunner) -> Session:
     return Session(engine=int8_engine, runner=runner)
+
+
+def test_squares_are_counted_as_they_are_answered(counting: Session) -> None:
+    counting.run(squares(1, seed=0)[0])
+    counting.run_batch(squares(5, seed=0))
+    assert counting.answered == 6
+
+
+def test_the_times_are_the_runners_until_the_session_is_closed(counting: Session) -> None:
+    assert (counting.times.copy_ms, counting.times.infer_ms) == pytest.approx((1.0, 2.0))
+    counting.close()
+    with pytest.raises(ValueError, match="is closed"):
+        _ = counting.times
 
 
 @pytest.mark.parametrize(

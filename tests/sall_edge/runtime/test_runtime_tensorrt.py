@@ -54,6 +54,17 @@ def test_one_inference_is_upload_execute_download_synchronize(
     runner.close()
 
 
+def test_computing_begins_when_the_square_lies_in_pinned_memory_and_ends_with_the_stream(
+    trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineManifest
+) -> None:
+    """By the CPU's clock; how long a GPU takes, the recording cannot show."""
+    runner = _opened(trt, driver, manifest)
+    assert runner.times == (0, 0, 0)  # warming up is no inference
+    runner.infer(squares(1, seed=0))
+    assert 0 < runner.times.began < runner.times.copied < runner.times.computed
+    runner.close()
+
+
 def test_an_accelerator_which_has_no_batches_answers_them_square_by_square(
     trt: RecordingTensorrt, driver: RecordingDriver, manifest: EngineManifest, int8_engine: Engine
 ) -> None:

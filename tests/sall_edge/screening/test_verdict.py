@@ -13,7 +13,7 @@ from sall_edge.errors import UnreadablePhotograph
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.fundus.prepare import prepare_file
 from sall_edge.runtime.session import open_session
-from sall_edge.screening.verdict import Examined, Verdict, examine, find_photographs, screen
+from sall_edge.screening.verdict import Examined, Verdict, examine, find_photographs, look, screen
 
 EXACT = 1e-6
 """The verdict holds the engine's float32 probabilities as Python floats, unchanged."""
@@ -131,3 +131,10 @@ def test_an_engine_with_streams_gives_the_same_verdicts_in_the_same_order(
         expected = [one.result.model_copy(update={"ms": {}}) for one in screen(session, photographs)]
     with open_session(tiny_engine, streams=2) as session:
         assert [one.result.model_copy(update={"ms": {}}) for one in screen(session, photographs)] == expected
+
+
+def test_the_parts_of_a_look_lie_within_its_total(tiny_engine: Engine, photograph: Path) -> None:
+    looked = look(photograph, tiny_engine.manifest.image)
+    assert looked.prepared is not None
+    assert looked.quality_ms > 0
+    assert looked.prepared.decode_ms + looked.prepared.prepare_ms + looked.quality_ms <= looked.total_ms
