@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from sall_edge.bench.monitor import Monitor
+from sall_edge.bench.monitors.guest import Guest
 from sall_edge.bench.monitors.jetson import Board, BoardLimits, JetsonStats
 from sall_edge.bench.monitors.nvml import Nvml
 from sall_edge.bench.monitors.processor import Processor
 from sall_edge.bench.monitors.rapl import Rapl
-from sall_edge.bench.monitors.sharing import Sharing
 from sall_edge.runtime.jetson import Device, read_device
 from sall_edge.spec import Backend
 
@@ -38,8 +38,15 @@ def monitors_here(backend: Backend) -> Monitors:
     Args:
         backend: What computes.
     """
-    pynvml, jtop = _library("pynvml"), _library("jtop")
-    return monitors_of(read_device(), backend, system=Path("/sys"), processes=Path("/proc"), pynvml=pynvml, jtop=jtop)
+    device = read_device()
+    return monitors_of(
+        device,
+        backend,
+        system=Path("/sys"),
+        processes=Path("/proc"),
+        pynvml=_library("pynvml") if backend in CUDA and device is None else None,
+        jtop=_library("jtop") if device is not None else None,
+    )
 
 
 def monitors_of(
@@ -53,14 +60,14 @@ def monitors_of(
         system, processes: `/sys` and `/proc`.
         pynvml, jtop: The modules; None where they are not installed.
     """
-    sharing, processor = Sharing(processes / "stat"), Processor(system)
+    guest, processor = Guest(processes / "stat"), Processor(system)
     if device is not None:
         board: Monitor = Board(system) if jtop is None else JetsonStats(jtop, Board(system))
         silent = {"jetson-stats": "not installed; the board's own files are read"} if jtop is None else {}
         if backend in CUDA:
-            return Monitors(sources=(board, BoardLimits(system), sharing), silent=silent)
-        return Monitors(sources=(processor, board, BoardLimits(system), sharing), silent=silent)
-    cpu: tuple[Monitor, ...] = (Rapl(system / "class/powercap"), processor, sharing)
+            return Monitors(sources=(board, BoardLimits(system), guest), silent=silent)
+        return Monitors(sources=(processor, board, BoardLimits(system), guest), silent=silent)
+    cpu: tuple[Monitor, ...] = (Rapl(system / "class/powercap"), processor, guest)
     if backend not in CUDA:
         return Monitors(sources=cpu, silent={})
     if pynvml is None:

@@ -18,7 +18,7 @@ __all__ = ["Board", "BoardLimits", "JetsonStats"]
 WHOLE_INPUT = ("VDD_IN", "VIN", "POM_5V_IN")
 """Rails that carry everything; where there is none, the parts are added up."""
 
-NOT_CONNECTED = "NC"
+NOT_CONNECTED = ("", "NC")
 
 GPU_CLOCKS = ("*gpu*", "*gpc*")
 """Of /sys/class/devfreq; Thor counts its graphics clusters one by one."""
@@ -94,7 +94,7 @@ def _ina3221_w(chip: Path) -> dict[str, float]:
     for label in sorted(chip.glob("in[1-3]_label")):
         channel, rail = label.name[2], text(label)
         millivolts, milliamperes = integer(chip / f"in{channel}_input"), integer(chip / f"curr{channel}_input")
-        if rail and NOT_CONNECTED not in rail and millivolts is not None and milliamperes is not None:
+        if rail not in NOT_CONNECTED and millivolts is not None and milliamperes is not None:
             watts[rail] = millivolts * milliamperes / 1e6
     return watts
 

@@ -1,8 +1,7 @@
-"""Who else took the CPU: the host of a virtual machine, and other programs. From /proc/stat (man 5 proc_stat)."""
+"""What the host of a virtual machine took from it (/proc/stat, see proc_stat(5)); and whether this process computes."""
 
 import os
 import resource
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,13 @@ from pathlib import Path
 from sall_edge.bench.monitor import Seen
 from sall_edge.bench.monitors.files import text
 
-__all__ = ["Sharing", "own_cpu_seconds"]
+__all__ = ["Guest", "own_cpu_seconds"]
 
 MOST_STEAL = 0.02
 """Of the CPU time that was asked for; the kernel counts in hundredths of a second, so that less is noise."""
 
-MOST_OTHERS_CORES = 0.1
-"""Cores that other programs kept busy on average; an idle system's services take a few hundredths."""
-
-LEAST_SECONDS = 1.0
-"""A shorter run is a handful of ticks, too few to judge."""
+LEAST_ASKED_S = 1.0
+"""CPU time of a run that can be judged: a hundred of those hundredths."""
 
 FULL_LOAD_CORES = 0.5
 """This process computes when it takes half a core; it waits when it takes less."""
@@ -39,14 +35,13 @@ class _Ticks:
     steal: int
 
 
-class Sharing:
-    """How much of the CPU went elsewhere.
+class Guest:
+    """Steal time, which only a virtual machine has.
 
     Args:
         stat: `/proc/stat`.
         ticks_per_s: Of its numbers.
         own_seconds: CPU time of what is measured.
-        clock: Seconds.
     """
 
     name = "/proc/stat"
@@ -58,12 +53,11 @@ class Sharing:
         *,
         ticks_per_s: int = os.sysconf("SC_CLK_TCK"),
         own_seconds: Callable[[], float] = own_cpu_seconds,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.silent: dict[str, str] = {}
-        self._stat, self._ticks_per_s, self._own_seconds, self._clock = stat, ticks_per_s, own_seconds, clock
+        self._stat, self._ticks_per_s, self._own_seconds = stat, ticks_per_s, own_seconds
         self._first: _Ticks | None = None
-        self._began_s = self._own_before = self._own_last = 0.0
+        self._own_last = 0.0
 
     @property
     def tells(self) -> bool:
@@ -74,9 +68,8 @@ class Sharing:
         """Notes the counters."""
         self._first = self._ticks()
         if self._first is None:
-            self.silent["other users of the CPU"] = f"{self._stat} cannot be read"
-        self._began_s, self._own_before = self._clock(), self._own_seconds()
-        self._own_last = self._own_before
+            self.silent["time that the host took (steal)"] = f"{self._stat} cannot be read, or counts nothing"
+        self._own_last = self._own_seconds()
 
     def read(self, elapsed_s: float) -> Seen:
         """Whether this process computes."""
@@ -86,20 +79,15 @@ class Sharing:
         return Seen(load=min(1.0, cores / FULL_LOAD_CORES))
 
     def slowed(self) -> tuple[str, ...]:
-        """Steal time, and other programs, where they took more than a little."""
-        last, seconds = self._ticks(), self._clock() - self._began_s
-        if self._first is None or last is None or seconds < LEAST_SECONDS:
+        """Steal time, where it is more than a little of what was asked for, which idle time is not."""
+        last = self._ticks()
+        if self._first is None or last is None:
             return ()
-        busy_s = (last.busy - self._first.busy) / self._ticks_per_s
-        steal_s = (last.steal - self._first.steal) / self._ticks_per_s
-        others_cores = (busy_s - (self._own_seconds() - self._own_before)) / seconds
-        found = []
-        steal = steal_s / (busy_s + steal_s) if busy_s + steal_s > 0 else 0.0
-        if steal > MOST_STEAL:
-            found.append(f"the host took {100 * steal:.1f} % of the CPU time that was asked for here (steal)")
-        if others_cores > MOST_OTHERS_CORES:
-            found.append(f"other programs kept {others_cores:.2f} cores busy")
-        return tuple(found)
+        steal = last.steal - self._first.steal
+        asked = last.busy - self._first.busy + steal
+        if asked < LEAST_ASKED_S * self._ticks_per_s or steal <= MOST_STEAL * asked:
+            return ()
+        return (f"the host took {100 * steal / asked:.1f} % of the CPU time that was asked for here (steal)",)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -107,7 +95,8 @@ class Sharing:
     def _ticks(self) -> _Ticks | None:
         fields = text(self._stat).partition("\n")[0].split()
         try:
-            user, nice, system, _idle, _wait, irq, softirq, steal = map(int, fields[1:9])
+            user, nice, system, idle, _wait, irq, softirq, steal = map(int, fields[1:9])
         except ValueError:
             return None
-        return _Ticks(busy=user + nice + system + irq + softirq, steal=steal)
+        busy = user + nice + system + irq + softirq
+        return _Ticks(busy=busy, steal=steal) if busy + idle else None  # some sandboxes count nothing
