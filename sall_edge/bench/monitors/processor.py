@@ -1,4 +1,4 @@
-"""Temperature, clock and throttling of the CPU, from sysfs (docs.kernel.org: cpufreq, thermal, intel_thermal_throttle)."""
+"""Temperature, clock and throttling of the CPU, from sysfs (docs.kernel.org: cpufreq, intel_thermal_throttle)."""
 
 from collections.abc import Sequence
 from pathlib import Path
