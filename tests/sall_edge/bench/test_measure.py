@@ -8,6 +8,7 @@ import pytest
 
 from sall_edge.artifacts import Engine
 from sall_edge.bench.measure import bench, find_flips, measure_accuracy, predict_all
+from sall_edge.bench.monitors.processor import Processor
 from sall_edge.fundus.labels import LabelledPhotograph, in_split, read_labels
 from sall_edge.fundus.prepared_set import prepare_set
 from sall_edge.runtime.session import open_reference, open_session
@@ -117,6 +118,8 @@ def test_agreement_and_flips_are_those_of_the_engine_and_its_own_fp32_graph(
     assert report.accuracy == measure_accuracy(prepared.photographs, tasks, after, points)
     assert report.reference.accuracy == measure_accuracy(prepared.photographs, tasks, before, points)
     assert report.photographs == len(test_photographs)
+    assert report.stages is not None
+    assert report.stages.photographs >= 1
 
 
 def test_without_photographs_only_speed_is_measured(tiny_engine: Engine, brief: Profile) -> None:
@@ -126,3 +129,16 @@ def test_without_photographs_only_speed_is_measured(tiny_engine: Engine, brief: 
     assert report.device == {"cpu": "a CPU"}
     assert report.reference is None
     assert report.accuracy == {}
+    assert report.stages is None
+    assert report.monitored is not None
+
+
+def test_a_machine_that_slowed_itself_down_is_not_for_claims(
+    tiny_engine: Engine, brief: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counter of throttling grows by itself; the rest of the machine is this one."""
+    monkeypatch.setattr(Processor, "slowed", lambda processor: ("the CPU throttled itself",))
+    report = bench(tiny_engine, None, brief, device=DEVICE)
+    assert report.monitored is not None
+    assert report.monitored.throttled == ("the CPU throttled itself",)
+    assert "the CPU throttled itself" in report.not_for_claims
