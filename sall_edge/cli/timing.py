@@ -29,7 +29,7 @@ def stages_table(stages: "Stages") -> str:
 
 
 def monitored_text(monitored: "Monitored") -> str:
-    """Who told what, what slowed the machine, and what nobody tells."""
+    """Who told what, and what nobody tells; what slowed the machine stands among the reasons against claims."""
     lines = [f"monitored by {', '.join(monitored.sources) or 'nothing'}"]
     for name, unit in (("temperature_c", "°C"), ("clock_mhz", "MHz"), ("power_w", "W")):
         values = [value for one in monitored.readings if (value := getattr(one, name)) is not None]
@@ -37,7 +37,6 @@ def monitored_text(monitored: "Monitored") -> str:
             lines.append(f"  {name.rpartition('_')[0]} {min(values):.1f} to {max(values):.1f} {unit}")
     if monitored.energy_mj_per_photograph is not None:
         lines.append(f"  {monitored.energy_mj_per_photograph:.1f} mJ a photograph ({monitored.power_of})")
-    lines += [f"  NOT FOR CLAIMS: {words}" for words in monitored.throttled]
     lines += [f"  unknown: {what}: {why}" for what, why in monitored.silent.items()]
     return "\n".join(lines)
 

@@ -45,14 +45,12 @@ def test_what_the_sensors_saw_is_told_with_what_nobody_tells() -> None:
         readings=(Reading(at_s=1, temperature_c=55, power_w=12.5), Reading(at_s=2, temperature_c=61, power_w=14)),
         energy_mj_per_photograph=123.44,
         power_of="CPU package",
-        throttled=("the CPU throttled itself",),
     )
     assert monitored_text(monitored).splitlines() == [
         "monitored by RAPL, sysfs",
         "  temperature 55.0 to 61.0 °C",
         "  power 12.5 to 14.0 W",
         "  123.4 mJ a photograph (CPU package)",
-        "  NOT FOR CLAIMS: the CPU throttled itself",
         "  unknown: clock of the CPU: no cpufreq",
     ]
 
