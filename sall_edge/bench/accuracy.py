@@ -190,6 +190,7 @@ def measure_change(
     patients: Sequence[str],
     *,
     rng: np.random.Generator,
+    operating_point_after: float | None = None,
     rounds: int = 1000,
 ) -> dict[str, Change]:
     """By metric, what it is with `after` less what it is with `before`; undefined metrics are missing.
@@ -199,8 +200,10 @@ def measure_change(
     Args:
         task, grades, operating_point, patients, rng, rounds: See `measure_task`.
         before, after: (n, K) probabilities of the same photographs.
+        operating_point_after: Of `after`, where it is another one.
     """
-    old, new = (_metrics(task, grades, probs, operating_point) for probs in (before, after))
+    old = _metrics(task, grades, before, operating_point)
+    new = _metrics(task, grades, after, operating_point if operating_point_after is None else operating_point_after)
     metrics = {name: _difference(new[name], metric) for name, metric in old.items()}
     values = {name: metric(np.ones(len(grades))) for name, metric in metrics.items()}
     samples = _bootstrap(metrics, patients, rng=rng, rounds=rounds)

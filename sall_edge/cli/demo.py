@@ -46,6 +46,7 @@ def demo(
     from sall_edge.bench.report import write_html
     from sall_edge.cli.bench import bench_engine
     from sall_edge.cli.evaluate import accuracy_table
+    from sall_edge.cli.looking import LookedOnce
     from trainer.options import TrainingOptions
 
     start = time.perf_counter()
@@ -62,7 +63,7 @@ def demo(
     )
     labels = _draw(output / "phantoms", count, seed)
     engine = _build(_train(labels, output / "run", options), labels, output, seed)
-    report = bench_engine(engine, [labels], "test", Profile.QUICK, seconds=BENCH_SECONDS)
+    report = bench_engine(engine, LookedOnce([labels], "test"), Profile.QUICK, seconds=BENCH_SECONDS)
     pictures = _pictures(engine, labels)
     facts = {
         "command": f"sall-edge demo --output {output} --count {count} --epochs {epochs} --backbone {backbone} "

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sall_edge.bench.accuracy import TaskAccuracy
-    from sall_edge.bench.measure import F32
+    from sall_edge.bench.grading import F32
     from sall_edge.fundus.prepared_set import PreparedSet
     from sall_edge.spec import Task
 
@@ -38,8 +38,11 @@ def evaluate(
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Also write one HTML page, with reliability diagrams.")] = None,
 ) -> None:
-    """Accuracy, kappa, AUC, sensitivity, specificity and reliability, with 95 % intervals by patient."""
-    from sall_edge.bench.measure import measure_accuracy, predict_all
+    """Accuracy, kappa, AUC, sensitivity, specificity and reliability, with 95 % intervals by patient.
+
+    Every photograph that can be prepared is graded; bench leaves out what screen would send back for a retake.
+    """
+    from sall_edge.bench.grading import measure_accuracy, predict_all
     from sall_edge.cli.preparing import prepare_shown
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import in_split, read_labels
@@ -69,6 +72,10 @@ def evaluate(
         typer.echo(json.dumps({name: report.model_dump(mode="json") for name, report in accuracy.items()}, indent=2))
     else:
         typer.echo(accuracy_table(accuracy, manifest.tasks))
+        typer.echo(
+            f"of all {len(prepared.photographs)} photographs that can be prepared; bench leaves out those that screen "
+            "would send back for a retake"
+        )
 
 
 def _write_page(
@@ -81,7 +88,7 @@ def _write_page(
     probs: "dict[str, F32]",
     accuracy: "dict[str, TaskAccuracy]",
 ) -> None:
-    from sall_edge.bench.measure import labelled_rows
+    from sall_edge.bench.grading import labelled_rows
     from sall_edge.bench.report import write_evaluation
 
     tasks = [task for task in artefact.manifest.tasks if task.name in accuracy]

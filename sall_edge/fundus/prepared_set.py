@@ -16,7 +16,7 @@ from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.prepare import prepare_file
 from sall_edge.spec import ImageSpec
 
-__all__ = ["PreparedSet", "prepare_set"]
+__all__ = ["PreparedSet", "prepare_set", "room_for_squares"]
 
 U8 = npt.NDArray[np.uint8]
 
@@ -55,7 +55,7 @@ def prepare_set(
         LabelsError: None can be prepared.
         OutputError: The temporary folder has no room.
     """
-    squares = _room(len(photographs), image.side_px)
+    squares = room_for_squares(len(photographs), image.side_px)
     good: list[LabelledPhotograph] = []
     failures: list[tuple[Path, str]] = []
     with closing(_prepared(photographs, image, threads)) as results:
@@ -72,8 +72,12 @@ def prepare_set(
     return PreparedSet(photographs=tuple(good), squares=squares[: len(good)], failures=tuple(failures))
 
 
-def _room(count: int, side: int) -> U8:
-    """(count, side, side, 3) uint8 in a file that vanishes with the array."""
+def room_for_squares(count: int, side: int) -> U8:
+    """(count, side, side, 3) uint8 in a file that vanishes with the array.
+
+    Raises:
+        OutputError: The temporary folder has no room.
+    """
     shape = (max(count, 1), side, side, 3)
     try:
         with tempfile.TemporaryFile(prefix="sall-edge-") as file:

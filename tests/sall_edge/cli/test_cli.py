@@ -146,8 +146,10 @@ def test_bench_reports_the_contract(sall_edge: Run, tiny_engine: Engine, phantom
     assert report["latency"]["p50_ms"] > 0
     assert set(report["accuracy"]) == {"dr", "amd"}
     assert set(report["accuracy"]["dr"]) == ACCURACY_KEYS
-    assert set(report["reference"]) == {"precision", "accuracy", "agreement"}
+    assert set(report["reference"]) == {"precision", "accuracy", "agreement", "confusion", "groups"}
     assert all(set(flip) >= {"image", "task", "from", "to"} for flip in report["flips"])
+    assert report["imageability"]["gradable"] == report["photographs"] == len(report["answers"]) > 0
+    assert {group["column"] for group in report["groups"]} >= {"eye"}
     html = page.read_text(encoding="utf-8")
     assert "Referable AUC" in html
     assert "<svg" in html
@@ -177,6 +179,7 @@ def test_evaluate_gives_the_same_for_a_checkpoint_and_its_fp32_engine(
     page = tmp_path / "page.html"
     done = sall_edge("evaluate", tiny_checkpoint.path, "--labels", phantom_labels, "--html", page)
     assert "referable_auc" in done.out
+    assert "photographs that can be prepared; bench leaves out those that screen would send back" in done.out
     assert "before the temperature of 1.50" in page.read_text(encoding="utf-8")
 
 

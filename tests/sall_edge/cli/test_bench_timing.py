@@ -2,7 +2,7 @@
 
 from sall_edge.bench.monitor import Monitored, Reading
 from sall_edge.bench.stages import Stage, Stages
-from sall_edge.cli.timing import monitored_text, stages_table
+from sall_edge.cli.bench_timing import monitored_text, stages_table
 
 DECODE = Stage(
     name="decode", n=70, p50_ms=20.0, p90_ms=31.5, p99_ms=None, floor="a floor", floor_p50_ms=16.0, over_floor=1.25
