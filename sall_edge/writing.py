@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sall_edge.errors import OutputError
 
-__all__ = ["file_being_written", "folder_being_written"]
+__all__ = ["check_writable", "file_being_written", "folder_being_written"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a block can meet that is about the place and not about what it writes."""
@@ -65,6 +65,20 @@ def file_being_written(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Whether a file can be written, asked before anything is computed that would be lost; makes the folder.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    with _output_errors(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent):
+            pass
 
 
 @contextmanager

@@ -1,70 +1,84 @@
-"""A bench or an evaluation as one HTML file that needs no network: numbers, diagrams, heat maps."""
+"""A bench that can be filed: a page that needs no network, with JSON and Markdown beside it. And an evaluation's."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import jinja2
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
-from sall_edge.bench.accuracy import ReliabilityBin, TaskAccuracy, expected_calibration_error, reliability_bins
+from sall_edge.artifacts import EngineManifest
+from sall_edge.bench.accuracy import TaskAccuracy, expected_calibration_error, reliability_bins
+from sall_edge.bench.conclusion import conclude, names_of
+from sall_edge.bench.markdown import markdown_from_reports
 from sall_edge.bench.measure import BenchReport
-from sall_edge.bench.reliability import RiskCoverage, risk_coverage, uncalibrated
+from sall_edge.bench.page import EnginePage, bench_page, rendered
+from sall_edge.bench.pictures import FlippedPhotograph, Picture
+from sall_edge.bench.plots import draw_reliability, draw_risk
+from sall_edge.bench.reliability import risk_coverage, uncalibrated
+from sall_edge.bench.report_files import beside
+from sall_edge.bench.report_json import json_from_reports
 from sall_edge.spec import Task
 from sall_edge.writing import file_being_written
 
-__all__ = ["Picture", "write_evaluation", "write_html"]
+__all__ = ["Benched", "write_evaluation", "write_report"]
 
-U8 = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A heat map for the page: RGB pixels and a line below."""
+class Benched:
+    """An engine that was measured.
 
-    pixels: U8
-    caption: str
+    Attributes:
+        report: What was found.
+        manifest: Of its bundle.
+        flipped: Changed referrals with pictures, from `bench.pictures.picture_flips`.
+    """
+
+    report: BenchReport
+    manifest: EngineManifest
+    flipped: tuple[FlippedPhotograph, ...] = ()
 
 
-def write_html(
+def write_report(
     path: Path,
-    reports: Sequence[BenchReport],
-    tasks: Sequence[Task],
+    benched: Sequence[Benched],
     *,
     title: str,
-    facts: dict[str, str],
+    facts: Mapping[str, str],
     pictures: Sequence[Picture] = (),
 ) -> None:
-    """Writes the page.
+    """Writes the JSON, then the Markdown, then the page: should a later one fail, the measurement is kept.
 
     Args:
-        path: Where to.
-        reports: One bench per engine.
-        tasks: Their tasks, for titles.
-        title: Heading of the page.
-        facts: What was run: command, data, seeds, hashes; shown as a table.
-        pictures: Heat maps.
+        path: Of the page; the other two have its name with `.json` and `.md`.
+        benched: At least one engine.
+        title: Heading.
+        facts: What was run: command, data, date; shown as a table.
+        pictures: At the end of the page.
 
     Raises:
         OutputError: The place cannot be written.
+        ValueError: No engine.
     """
-    page = _template("report.html").render(
-        title=title,
-        reports=reports,
-        tasks={task.name: task for task in tasks},
-        facts=facts,
-        diagrams=[{name: _reliability_svg(bins) for name, bins in r.reliability.items()} for r in reports],
-        pictures=[{"source": _data_url(p.pixels), "caption": p.caption} for p in pictures],
-    )
-    with file_being_written(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    if not benched:
+        raise ValueError("got no engine: a report takes at least one")
+    reports = [one.report for one in benched]
+    conclusions = [
+        conclude(one.report, one.manifest.tasks, name=name)
+        for one, name in zip(benched, names_of(reports), strict=True)
+    ]
+    tasks = list({task.name: task for one in benched for task in one.manifest.tasks}.values())
+    json_path, markdown_path = beside(path)
+    _write(json_path, json_from_reports(reports) + "\n")
+    _write(markdown_path, markdown_from_reports(reports, conclusions, tasks, title=title, facts=facts))
+    engines = [
+        EnginePage(report=one.report, manifest=one.manifest, conclusion=conclusion, flipped=one.flipped)
+        for one, conclusion in zip(benched, conclusions, strict=True)
+    ]
+    _write(path, bench_page(engines, title=title, facts=facts, pictures=pictures, json_name=json_path.name))
 
 
 def write_evaluation(
@@ -91,62 +105,27 @@ def write_evaluation(
     Raises:
         OutputError: The place cannot be written.
     """
+    titles = {task.name: task.title for task in tasks}
     diagrams = {}
     for name, (grades, probs) in answers.items():
         caption = f"ECE {accuracies[name].ece:.3f}; perfectly calibrated, so few photographs would show"
         caption += " {:.3f}, up to {:.3f}".format(*accuracies[name].ece_if_calibrated)
-        shown = [(_reliability_svg(reliability_bins(grades, probs)), caption)]
+        shown = [(draw_reliability(reliability_bins(grades, probs), titles[name]), caption)]
         if name in temperatures:
             before = uncalibrated(probs, temperatures[name])
             caption = f"before the temperature of {temperatures[name]:.2f}: ECE"
             caption += f" {expected_calibration_error(grades, before):.3f}"
-            shown.insert(0, (_reliability_svg(reliability_bins(grades, before)), caption))
+            shown.insert(0, (draw_reliability(reliability_bins(grades, before), titles[name]), caption))
         curve = risk_coverage(grades, probs)
-        shown.append((_risk_svg(curve), f"wrong grades among the most confident; area {curve.area:.3f}"))
+        shown.append((draw_risk(curve), f"wrong grades among the most confident; area {curve.area:.3f}"))
         diagrams[name] = shown
-    page = _template("evaluation.html").render(
-        title=title, facts=facts, accuracies=accuracies, tasks={task.name: task for task in tasks}, diagrams=diagrams
+    by_name = {task.name: task for task in tasks}
+    page = rendered(
+        "evaluation.html", title=title, facts=facts, accuracies=accuracies, tasks=by_name, diagrams=diagrams
     )
+    _write(path, page)
+
+
+def _write(path: Path, text: str) -> None:
     with file_being_written(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-def _template(name: str) -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(name)
-
-
-def _risk_svg(curve: RiskCoverage) -> str:
-    """Share of wrong grades when only so many photographs, the most confident ones, are graded."""
-    figure = Figure(figsize=(3.4, 3.4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(curve.coverage, curve.risk, color="#2b6cb0")
-    axes.set(xlabel="coverage", ylabel="risk", xlim=(0, 1), ylim=(0, 1.05))
-    return _svg(figure)
-
-
-def _reliability_svg(bins: Sequence[ReliabilityBin]) -> str:
-    """Accuracy in each bin of confidence, against the diagonal of perfect calibration."""
-    figure = Figure(figsize=(3.4, 3.4), layout="constrained")
-    axes = figure.add_subplot()
-    left = [b.low for b in bins]
-    axes.bar(left, [b.accuracy for b in bins], width=0.1, align="edge", color="#2b6cb0", edgecolor="white")
-    axes.plot([0, 1], [0, 1], color="#a0aec0", linestyle="--", linewidth=1)
-    for b in bins:
-        axes.annotate(f"{b.n}", (b.low + 0.05, b.accuracy), ha="center", va="bottom", fontsize=7)
-    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.05))
-    return _svg(figure)
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
-
-
-def _data_url(pixels: U8) -> str:
-    ok, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85])
-    if not ok:
-        raise ValueError(f"cannot encode a picture of shape {pixels.shape}: expected (H, W, 3) uint8")
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+        temporary.write_text(text, encoding="utf-8")

@@ -42,14 +42,22 @@ class Answer(BaseModel):
 
 
 class Reference(BaseModel):
-    """The FP32 graph on the same photographs; `agreement` is the share with the same grade."""
+    """The FP32 graph on the same photographs.
+
+    Attributes:
+        agreement: Share of all photographs with the engine's grade, by task.
+        referred: How many photographs it refers, labelled or not, by task: those that can lose a referral.
+        accuracy, confusion, roc, groups: As the engine's.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     precision: str = "fp32"
     accuracy: dict[str, TaskAccuracy]
     agreement: dict[str, float]
+    referred: dict[str, int] = {}
     confusion: dict[str, tuple[tuple[int, ...], ...]] = {}
+    roc: dict[str, Roc] = {}
     groups: tuple[Group, ...] = ()
 
 
@@ -118,7 +126,12 @@ def judge_answers(
         "reference": Reference(
             accuracy=measure_accuracy(photographs, tasks, before, points),
             agreement=agreement,
+            referred={
+                task.name: int((referable_probability(before[task.name], task) >= points[task.name]).sum())
+                for task in tasks
+            },
             confusion=count_confusions(photographs, tasks, before),
+            roc=_curves(engine, looked, before),
             groups=find_groups(looked, tasks, before, points, ()),
         ),
         "flips": flips,

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sall_edge.bench.measure import BenchReport, Moment
+from sall_edge.bench.measure import BenchReport
 from sall_edge.bench.paired import NOT_TESTED, Shift
+from sall_edge.bench.trace import Moment
 
 __all__ = ["flattened", "measure_speed_change", "speed_obstacles"]
 

@@ -58,8 +58,8 @@ def monitored_text(monitored: "Monitored") -> str:
 def _speed_lines(report: "BenchReport") -> list[str]:
     latency, throughput = report.latency, report.throughput
     lines = [
-        f"latency {latency.scenario}, {latency.n} runs: p50 {_milliseconds(latency.p50_ms)}, p90 {_milliseconds(latency.p90_ms)}, "
-        f"p99 {_milliseconds(latency.p99_ms)}; timer holds {', '.join(latency.inside_timer)}",
+        f"latency {latency.scenario}, {latency.n} runs: p50 {_ms(latency.p50_ms)}, p90 {_ms(latency.p90_ms)}, "
+        f"p99 {_ms(latency.p99_ms)}; timer holds {', '.join(latency.inside_timer)}",
         f"throughput {throughput.images_per_s:.0f} images/s in batches of {throughput.batch}; "
         f"timer holds {', '.join(throughput.inside_timer)}",
         f"peak memory {report.memory['peak_rss_mb']:.0f} MB",
@@ -81,14 +81,14 @@ def _clinic_lines(report: "BenchReport") -> list[str]:
     for runs in (clinic.after_gap, clinic.back_to_back):
         parts = ", ".join(f"{name} {ms:.1f}" for name, ms in runs.parts_ms.items())
         lines.append(
-            f"  {runs.name}, {runs.n} verdicts: p50 {_milliseconds(runs.p50_ms)}, p90 {_milliseconds(runs.p90_ms)}, "
-            f"largest {_milliseconds(runs.largest_ms)}; medians of parts: {parts}"
+            f"  {runs.name}, {runs.n} verdicts: p50 {_ms(runs.p50_ms)}, p90 {_ms(runs.p90_ms)}, "
+            f"largest {_ms(runs.largest_ms)}; medians of parts: {parts}"
         )
     lines.append(f"  after a gap {clinic.ratio:.2f} times as long; timer holds {', '.join(clinic.inside_timer)}")
     return [*lines, f"  {clinic.page_cache}"]
 
 
-def _milliseconds(milliseconds: float | None) -> str:
+def _ms(milliseconds: float | None) -> str:
     return "too few runs" if milliseconds is None else f"{milliseconds:.2f} ms"
 
 

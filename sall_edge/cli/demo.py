@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sall_edge.artifacts import Checkpoint, Engine
-    from sall_edge.bench.report import Picture
+    from sall_edge.bench.measure import BenchReport
+    from sall_edge.bench.pictures import Picture
     from sall_edge.fundus.labels import LabelledPhotograph
     from sall_edge.spec import Task
     from trainer.options import TrainingOptions
@@ -43,13 +45,14 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Draws the photographs and trains.")] = 0,
 ) -> None:
     """The whole chain on synthetic photographs: draw, train, export, calibrate, build, bench, screen, report."""
-    from sall_edge.bench.report import write_html
+    from sall_edge.bench.report_files import check_report
     from sall_edge.cli.bench import bench_engine
     from sall_edge.cli.evaluate import accuracy_table
     from sall_edge.cli.looking import LookedOnce
     from trainer.options import TrainingOptions
 
-    start = time.perf_counter()
+    began, start, page = datetime.now(timezone.utc), time.perf_counter(), output / "index.html"
+    check_report(page)
     options = TrainingOptions(
         method=Method.SALL,
         backbone=backbone,
@@ -66,6 +69,7 @@ def demo(
     report = bench_engine(engine, LookedOnce([labels], "test"), Profile.QUICK, seconds=BENCH_SECONDS)
     pictures = _pictures(engine, labels)
     facts = {
+        "date": began.isoformat(sep=" ", timespec="seconds"),
         "command": f"sall-edge demo --output {output} --count {count} --epochs {epochs} --backbone {backbone} "
         f"--weights {weights} --side {side} --seed {seed}",
         "photographs": f"{count} synthetic ones; in training a patient is graded for one disease, as in real data sets",
@@ -73,9 +77,8 @@ def demo(
         "engine sha256": engine.sha256,
         "duration": f"{time.perf_counter() - start:.0f} s",
     }
-    page, tasks = output / "index.html", engine.manifest.tasks
-    write_html(page, [report], tasks, title="sall-edge demo", facts=facts, pictures=pictures)
-    typer.echo(accuracy_table(report.accuracy, tasks))
+    _write_report(page, engine, report, facts, pictures)
+    typer.echo(accuracy_table(report.accuracy, engine.manifest.tasks))
     typer.echo(f"report: {page}\nengine: {engine.path}")
 
 
@@ -125,9 +128,19 @@ def _build(checkpoint: "Checkpoint", labels: Path, folder: Path, seed: int) -> "
     return build_int8(model, quantized, load_target("openvino-cpu"), folder / "engine")
 
 
+def _write_report(
+    page: Path, engine: "Engine", report: "BenchReport", facts: dict[str, str], pictures: "Sequence[Picture]"
+) -> None:
+    from sall_edge.bench.pictures import picture_flips
+    from sall_edge.bench.report import Benched, write_report
+
+    benched = Benched(report=report, manifest=engine.manifest, flipped=picture_flips(engine, report.flips))
+    write_report(page, [benched], title="sall-edge demo", facts=facts, pictures=pictures)
+
+
 def _pictures(engine: "Engine", labels: Path) -> "Sequence[Picture]":
     """Overlays of the first test photographs of each kind, chosen by their labels and not by the result."""
-    from sall_edge.bench.report import Picture
+    from sall_edge.bench.pictures import Picture
     from sall_edge.fundus.labels import in_split, read_labels
     from sall_edge.runtime.session import open_session
     from sall_edge.screening.overlay import draw_overlay

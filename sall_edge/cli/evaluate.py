@@ -48,6 +48,10 @@ def evaluate(
     from sall_edge.fundus.labels import in_split, read_labels
     from sall_edge.spec import TaskSet
 
+    if html is not None:
+        from sall_edge.bench.report_files import check_page
+
+        check_page(html)
     artefact = open_checkpoint(source) if (source / "weights.safetensors").is_file() else open_engine(source)
     manifest = artefact.manifest
     photographs = in_split(read_labels(labels, TaskSet(tasks=manifest.tasks)), split)

@@ -12,7 +12,17 @@ from sall_edge.screening.verdict import Examined, ScreenedPhotograph, TaskVerdic
 from sall_edge.spec import Task
 from sall_edge.writing import file_being_written
 
-__all__ = ["caption_of", "draw_overlay", "overlay_path", "text_width_px", "write_overlay"]
+__all__ = [
+    "FULL_SCALE",
+    "caption_of",
+    "draw_evidence",
+    "draw_overlay",
+    "draw_scale",
+    "enlarge",
+    "overlay_path",
+    "text_width_px",
+    "write_overlay",
+]
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -47,10 +57,10 @@ def draw_overlay(square: U8, prediction: Prediction, verdicts: dict[str, TaskVer
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    panels = [_panel(_enlarge(square), "Photograph", "as the network saw it")]
+    panels = [_panel(enlarge(square), "Photograph", "as the network saw it")]
     for task in tasks:
         caption = caption_of(task, verdicts[task.name])
-        panels.append(_panel(_heat(_enlarge(square), prediction.cams[task.name]), task.title, caption))
+        panels.append(_panel(draw_evidence(square, prediction.cams[task.name]), task.title, caption))
     sheet = np.concatenate(panels, axis=1)
     return np.concatenate([sheet, _legend(sheet.shape[1])], axis=0)
 
@@ -88,15 +98,31 @@ def write_overlay(examined: Examined, tasks: tuple[Task, ...], path: Path) -> No
             raise OutputError(f"cannot write {path}", "the PNG encoder failed", "check the free space")
 
 
-def _enlarge(square: U8) -> U8:
+def enlarge(square: U8) -> U8:
+    """(PANEL_PX, PANEL_PX, 3) uint8, the prepared square at the size of a panel."""
     return np.asarray(cv2.resize(square, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
-def _heat(photograph: U8, cam: F32) -> U8:
+def draw_evidence(square: U8, cam: F32) -> U8:
+    """The prepared square under one task's map of evidence, without words.
+
+    Args:
+        square: (side, side, 3) uint8 RGB.
+        cam: (h, w) float32, in logits.
+
+    Returns:
+        (PANEL_PX, PANEL_PX, 3) uint8 RGB.
+    """
+    photograph = enlarge(square)
     smooth = cv2.resize(cam, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_CUBIC)
     evidence = np.clip(smooth / FULL_SCALE, 0, 1) * (photograph.max(axis=2) > 0)
     alpha = (OPACITY * evidence)[..., None]
     return np.asarray(photograph * (1 - alpha) + _colours(evidence) * alpha, dtype=np.uint8)
+
+
+def draw_scale() -> U8:
+    """(12, LEGEND_BAR_PX, 3) uint8 RGB, the colours from no evidence to FULL_SCALE."""
+    return _colours(np.tile(np.linspace(0, 1, LEGEND_BAR_PX), (12, 1)))
 
 
 def _colours(evidence: npt.NDArray[np.floating]) -> U8:
@@ -115,7 +141,7 @@ def _legend(width: int) -> U8:
     """The colours from no evidence to full scale, with words on both sides."""
     legend = np.zeros((LEGEND_PX, width, 3), np.uint8)
     left, right = "no evidence", "strong evidence for referral   |   research use only, no diagnosis"
-    bar = _colours(np.tile(np.linspace(0, 1, LEGEND_BAR_PX), (12, 1)))
+    bar = draw_scale()
     start = text_width_px(left) + MARGIN_PX
     legend[14:26, start : start + LEGEND_BAR_PX] = bar
     _text(legend, left, (MARGIN_PX, 25), GREY)

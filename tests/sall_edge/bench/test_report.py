@@ -1,128 +1,108 @@
-"""The page: every number that was measured, nothing from the network, nothing that a file name can break."""
+"""A report as files: nothing from the network, nothing that a file name can break, and no measurement lost."""
 
+import json
 import re
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes.made_up_report import HOSTILE, accuracy, write_made_up
+from fakes.parsed_page import ParsedPage
 
-from sall_edge.bench.accuracy import ReliabilityBin, TaskAccuracy
-from sall_edge.bench.latency import Latency, Throughput
-from sall_edge.bench.measure import BenchReport, Flip, Reference
-from sall_edge.bench.report import Picture, write_evaluation, write_html
+from sall_edge.bench.measure import BenchReport
+from sall_edge.bench.report import write_evaluation, write_report
 from sall_edge.errors import OutputError
-from sall_edge.spec import Profile, TaskSet
-
-ACCURACY = TaskAccuracy(
-    n=7,
-    accuracy=0.625,
-    quadratic_weighted_kappa=0.512,
-    referable_auc=0.9375,
-    sensitivity=0.75,
-    specificity=None,
-    ece_if_calibrated=(0.03, 0.05),
-    ece=0.0425,
-    brier=0.5123,
-    aurc=0.2031,
-    interval={"referable_auc": (0.8125, 0.9875)},
-)
-HOSTILE = "<script>alert(1)</script>"
+from sall_edge.spec import Task, TaskSet
 
 
-@pytest.fixture
-def report() -> BenchReport:
-    return BenchReport(
-        engine=f"engines/{HOSTILE}",
-        engine_sha256="ab" * 32,
-        target="openvino-cpu",
-        precision="int8",
-        profile=Profile.QUICK,
-        device={"cpu": "a CPU"},
-        versions={"openvino": "2026.1", "numpy": "2.2"},
-        latency=Latency(
-            scenario="SingleStream", n=70, p50_ms=1.25, p90_ms=2.5, p99_ms=None, inside_timer=("inference",)
-        ),
-        throughput=Throughput(images_per_s=431.6, batch=8),
-        memory={"peak_rss_mb": 123.4},
-        photographs=7,
-        failures={"photos/broken.jpg": "it is empty"},
-        accuracy={"dr": ACCURACY},
-        reliability={"dr": (ReliabilityBin(low=0.5, high=0.6, n=7, confidence=0.55, accuracy=0.625),)},
-        reference=Reference(accuracy={"dr": ACCURACY}, agreement={"dr": 0.9857, "amd": 1.0}),
-        flips=(
-            Flip(
-                image="photos/lost.jpg",
-                task="dr",
-                before="referable",
-                after="not referable",
-                probability_before=0.61,
-                probability_after=0.49,
-            ),
-        ),
+def test_names_of_files_cannot_bring_code_into_the_page(page_of_one: str) -> None:
+    assert "<script" not in page_of_one
+    assert page_of_one.count("&lt;script") >= 3
+
+
+def test_the_page_loads_nothing(page_of_three: str) -> None:
+    parsed = ParsedPage(page_of_three)
+    tags = {tag for tag, _ in parsed.elements}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form", "source", "audio", "video"}
+    loading = parsed.attributes("src", "href", "xlink:href", "srcset", "data", "poster", "action", "background")
+    assert loading
+    assert not [address for address in loading if not address.startswith(("data:image/jpeg;base64,", "#"))]
+    assert not re.findall(r"url\((?!#)", page_of_three)
+    assert "@import" not in page_of_three
+    assert "@font-face" not in page_of_three
+    assert not [value for value in parsed.attributes("style") if "//" in value]
+    assert "http" not in page_of_three.replace("http://example.org/x.js", "")  # what the test itself put into the names
+
+
+def test_those_who_do_not_see_it_can_read_it(page_of_three: str) -> None:
+    parsed = ParsedPage(page_of_three)
+    assert (
+        page_of_three.count("<svg")
+        == page_of_three.count('<svg role="img"')
+        == len(re.findall(r"<svg[^>]*><title>[^<]+</title><desc>[^<]+", page_of_three))
     )
+    assert all(attributes.get("scope") for tag, attributes in parsed.elements if tag == "th")
+    assert all(attributes.get("alt") for tag, attributes in parsed.elements if tag == "img")
+    assert ("html", {"lang": "en"}) in parsed.elements
+    levels = [int(tag[1]) for tag, _ in parsed.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-@pytest.fixture
-def page(report: BenchReport, retina_tasks: TaskSet, tmp_path: Path) -> str:
-    picture = Picture(pixels=np.full((20, 30, 3), (200, 100, 50), np.uint8), caption=f"eye {HOSTILE}")
-    facts = {"command": "sall-edge bench", "labels": HOSTILE}
-    path = tmp_path / "pages" / "index.html"
-    write_html(path, [report], retina_tasks.tasks, title="A bench", facts=facts, pictures=[picture])
-    return path.read_text(encoding="utf-8")
+def test_names_in_the_page_are_unique_and_lead_somewhere(page_of_three: str) -> None:
+    parsed = ParsedPage(page_of_three)
+    names = Counter(parsed.attributes("id"))
+    assert not [name for name, count in names.items() if count > 1]
+    inner = {address[1:] for address in parsed.attributes("href") if address.startswith("#")}
+    inner |= {name for names in parsed.attributes("aria-labelledby") for name in names.split()}
+    inner |= set(re.findall(r"url\(#([^)]+)\)", page_of_three))
+    assert inner <= set(names)
 
 
-def test_the_page_holds_what_was_measured(page: str) -> None:
-    for shown in ("0.938", "[0.812, 0.988]", "98.57", "1.25", "2.50", "432", "123", "openvino 2026.1", "a CPU"):
-        assert shown in page, shown
+def test_an_engine_without_its_pictures_takes_little_room(page_of_one: str) -> None:
+    without = re.sub(r'src="data:[^"]*"', "", page_of_one)
+    assert len(without.encode()) < 400_000  # bytes, as docs/bench.md says
 
 
-def test_what_the_labels_or_the_sample_leave_open_has_no_number(page: str) -> None:
-    assert "undefined" in page
-    assert "too few runs" in page
-    assert "None" not in page
+def test_json_beside_the_page_is_what_the_command_prints(
+    report_folder: Path, page_of_one: str, full_bench: BenchReport
+) -> None:
+    assert "bench.json" in page_of_one
+    written = json.loads((report_folder / "bench.json").read_text(encoding="utf-8"))
+    assert written == full_bench.model_dump(mode="json", by_alias=True)
+    assert written["flips"][0]["from"] == "referable"
 
 
-def test_a_lost_referral_and_a_photograph_left_out_are_named(page: str) -> None:
-    row = page[page.index("photos/lost.jpg") :].split("</tr>")[0]
-    assert "referable (0.610)" in row
-    assert "not referable (0.490)" in row
-    assert "photos/broken.jpg" in page
-    assert "it is empty" in page
+def test_nothing_but_the_three_files_is_left(report_folder: Path) -> None:
+    assert sorted(file.name for file in report_folder.iterdir()) == ["bench.html", "bench.json", "bench.md"]
 
 
-def test_names_of_files_cannot_bring_code_into_the_page(page: str) -> None:
-    assert "<script" not in page
-    assert page.count("&lt;script&gt;") >= 3
+def test_a_page_that_fails_leaves_the_measurement(
+    full_bench: BenchReport, tasks: tuple[Task, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> str:
+        raise RuntimeError("a diagram broke")
+
+    monkeypatch.setattr("sall_edge.bench.report.bench_page", fail)
+    with pytest.raises(RuntimeError, match="a diagram broke"):
+        write_made_up(tmp_path / "bench.html", tasks, full_bench)
+    assert json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))["engine"] == full_bench.engine
+    assert not (tmp_path / "bench.html").exists()
 
 
-def test_the_page_loads_nothing(page: str) -> None:
-    assert not re.findall(r"""(?:src|href)=["'](?!data:|\#)[^"']*""", page)
-    assert "<link" not in page
-    assert "@import" not in page
-    assert re.search(r'src="data:image/jpeg;base64,[A-Za-z0-9+/=]{100,}"', page)
-    assert "<svg" in page
-
-
-def test_a_quick_bench_is_marked_as_no_ground_for_claims(page: str) -> None:
-    assert "not for claims" in page
-    assert "Research use only" in page
-
-
-def test_a_bench_of_speed_alone_has_no_accuracy(report: BenchReport, retina_tasks: TaskSet, tmp_path: Path) -> None:
-    bare = report.model_copy(
-        update={"accuracy": {}, "reference": None, "reliability": {}, "flips": (), "failures": {}, "photographs": 0}
-    )
-    write_html(tmp_path / "index.html", [bare], retina_tasks.tasks, title="Speed", facts={})
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "images/s" in text
-    assert "Accuracy" not in text
-    assert "<svg" not in text
-
-
-def test_a_page_that_cannot_be_written_is_said(report: BenchReport, retina_tasks: TaskSet, tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_is_said(
+    full_bench: BenchReport, tasks: tuple[Task, ...], tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
-        write_html(tmp_path / "file" / "index.html", [report], retina_tasks.tasks, title="A bench", facts={})
+        write_made_up(tmp_path / "file" / "index.html", tasks, full_bench)
+
+
+def test_a_report_takes_an_engine(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        write_report(tmp_path / "none.html", [], title="A bench", facts={})
 
 
 def test_an_evaluation_shows_reliability_before_and_after_its_temperature(
@@ -132,10 +112,11 @@ def test_an_evaluation_shows_reliability_before_and_after_its_temperature(
     sharp = np.full((4, 5), 0.025)
     sharp[np.arange(4), grades] = 0.9  # always right, and not sure enough
     path = tmp_path / "index.html"
+    measured = accuracy(n=7)
     for temperatures, diagrams in (({"dr": 2.0}, 3), ({}, 2)):
         write_evaluation(
             path,
-            {"dr": ACCURACY},
+            {"dr": measured},
             {"dr": (grades, sharp)},
             retina_tasks.tasks,
             temperatures=temperatures,
@@ -143,6 +124,7 @@ def test_an_evaluation_shows_reliability_before_and_after_its_temperature(
             facts={"labels": HOSTILE},
         )
         page = path.read_text(encoding="utf-8")
+        ParsedPage(page)
         assert page.count("<svg") == diagrams
         assert "<script" not in page
         assert "0.938" in page

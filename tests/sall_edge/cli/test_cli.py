@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sall_edge.artifacts import Checkpoint, Engine, OnnxModel, QdqModel, open_engine
+from sall_edge.artifacts import Checkpoint, Engine, OnnxModel, QdqModel, open_engine, sha256_of_file
 
 Run = Callable[..., Any]  # the fixture of tests/conftest.py
 
@@ -146,16 +146,21 @@ def test_bench_reports_the_contract(sall_edge: Run, tiny_engine: Engine, phantom
     assert report["latency"]["p50_ms"] > 0
     assert set(report["accuracy"]) == {"dr", "amd"}
     assert set(report["accuracy"]["dr"]) == ACCURACY_KEYS
-    assert set(report["reference"]) == {"precision", "accuracy", "agreement", "confusion", "groups"}
+    assert set(report["reference"]) == {
+        "precision", "accuracy", "agreement", "referred", "confusion", "roc", "groups"
+    }  # fmt: skip
     assert all(set(flip) >= {"image", "task", "from", "to"} for flip in report["flips"])
     assert report["imageability"]["gradable"] == report["photographs"] == len(report["answers"]) > 0
     assert {group["column"] for group in report["groups"]} >= {"eye"}
+    assert page.with_suffix(".json").read_text(encoding="utf-8") == done.out
+    assert "## Verdict" in page.with_suffix(".md").read_text(encoding="utf-8")
     html = page.read_text(encoding="utf-8")
     assert "Referable AUC" in html
     assert "<svg" in html
-    assert "http" not in html.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
-        "http://creativecommons.org", ""
-    ).replace("https://matplotlib.org", "")  # only XML names: the page needs no network
+    assert "http" not in html  # the page needs no network
+    command = f"sall-edge bench {tiny_engine.path} --labels {phantom_labels} --json --html {page}"
+    assert command in html
+    assert f"{phantom_labels} (sha256 {sha256_of_file(phantom_labels)})" in html
 
 
 @pytest.mark.usefixtures("brief_profile")

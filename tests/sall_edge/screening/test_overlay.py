@@ -14,7 +14,10 @@ from sall_edge.screening.overlay import (
     PANEL_PX,
     TITLE_PX,
     caption_of,
+    draw_evidence,
     draw_overlay,
+    draw_scale,
+    enlarge,
     overlay_path,
     text_width_px,
     write_overlay,
@@ -146,3 +149,17 @@ def test_an_overlay_that_cannot_be_written_is_said(square: np.ndarray, tasks: tu
 def test_a_photograph_that_was_not_graded_has_no_overlay(tasks: tuple[Task, ...], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="was not graded"):
         write_overlay(Examined(result=ScreenedPhotograph(photo="1.jpg")), tasks, tmp_path / "1.png")
+
+
+def test_evidence_without_words_is_what_a_panel_shows(square: np.ndarray, tasks: tuple[Task, ...]) -> None:
+    prediction = _prediction(tasks, FULL_SCALE, at=(3, 3))
+    sheet = draw_overlay(square, prediction, _verdicts(tasks), tasks)
+    first, second = (sheet[TITLE_PX : TITLE_PX + PANEL_PX, i * PANEL_PX : (i + 1) * PANEL_PX] for i in (0, 1))
+    assert np.array_equal(first, enlarge(square))
+    assert np.array_equal(second, draw_evidence(square, prediction.cams[tasks[0].name]))
+
+
+def test_the_scale_runs_from_dark_to_red() -> None:
+    left, right = draw_scale()[0, 0], draw_scale()[0, -1]
+    assert left.max() < 80
+    assert right[0] > 2 * right[1:].max()
