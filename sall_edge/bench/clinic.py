@@ -21,7 +21,12 @@ SHORTEST_GAP_S, LONGEST_GAP_S = 30.0, 120.0
 """Between two photographs of a clinic: the other eye, the next patient."""
 ROUNDS = 5
 """Of all photographs without a pause; the first only brings files and clocks back, and is not counted."""
+DROPPED = "the kernel was asked to drop each file's pages (posix_fadvise); it does not say whether it did"
 INSIDE_TIMER = ("read", "decode", "field", "cut", "quality", "copy in", "inference", "copy out", "verdict")
+
+
+_Timed = tuple[float, dict[str, float]]
+"""Milliseconds from file to verdict, and of its parts."""
 
 
 class Runs(BaseModel):
@@ -109,7 +114,7 @@ def measure_clinic(
         for path, timed in quick.items():
             timed.append(_timed(session, path))
     slow: list[_Timed] = []
-    dropped = "the kernel was asked to drop each file's pages (posix_fadvise); it does not say whether it did"
+    dropped = DROPPED
     try:
         for path, gap in zip(coming, gaps_s, strict=True):
             time.sleep(gap)
@@ -119,11 +124,11 @@ def measure_clinic(
     except KeyboardInterrupt:
         if not slow:
             raise
-    came = coming[: len(slow)]
+    came = dict.fromkeys(coming[: len(slow)])
     after_gap = _runs("after a gap", slow)
-    back_to_back = _runs("back to back", [one for path in dict.fromkeys(came) for one in quick[path][1:]])
+    back_to_back = _runs("back to back", [one for path in came for one in quick[path][1:]])
     return Clinic(
-        photographs=len(set(came)),
+        photographs=len(came),
         after_gap=after_gap,
         back_to_back=back_to_back,
         ratio=after_gap.p50_ms / back_to_back.p50_ms,
@@ -131,10 +136,6 @@ def measure_clinic(
         page_cache=dropped,
         ended_early=len(slow) < len(gaps_s),
     )
-
-
-_Timed = tuple[float, dict[str, float]]
-"""Milliseconds from file to verdict, and of its parts."""
 
 
 def _timed(session: Session, path: Path) -> _Timed:

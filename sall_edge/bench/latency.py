@@ -100,14 +100,16 @@ def measure_latency(session: Session, squares: U8, *, seconds: float, trace: Tra
     return summarise(samples.milliseconds, scenario="SingleStream", inside_timer=("copy in", "inference", "copy out"))
 
 
-def measure_throughput(session: Session, squares: U8, *, seconds: float, batch: int) -> Throughput:
-    """Squares per second, `batch` at a time, one batch after the other."""
+def measure_throughput(
+    session: Session, squares: U8, *, seconds: float, batch: int, trace: Trace | None = None
+) -> Throughput:
+    """Squares per second, `batch` at a time, one batch after the other; `trace` takes every batch."""
+    batches = Trace() if trace is None else trace
     block = np.ascontiguousarray(squares[np.arange(batch) % len(squares)])
     session.run_batch(block)
-    done = 0
-    start = time.perf_counter()
-    while time.perf_counter() - start < seconds or not done:
+    begin = time.perf_counter()
+    while (start := time.perf_counter()) - begin < seconds or not batches.count:
         session.run_batch(block)
-        done += batch
-    elapsed = time.perf_counter() - start
+        batches.add(start, time.perf_counter())
+    elapsed, done = time.perf_counter() - begin, batches.count * batch
     return Throughput(images_per_s=done / elapsed, batch=batch, inside_timer=("copy in", "inference", "copy out"))

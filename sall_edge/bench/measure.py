@@ -19,7 +19,7 @@ from sall_edge.bench.monitors.here import monitors_here
 from sall_edge.bench.roc import Roc
 from sall_edge.bench.side_by_side import Answer, Reference, ReferenceAnswers, judge_answers
 from sall_edge.bench.stages import STAGES_SHARE, Stages, measure_stages
-from sall_edge.bench.timing import BATCH, time_session
+from sall_edge.bench.timing import BATCH, Timing, time_session
 from sall_edge.bench.trace import Moment
 from sall_edge.bench.watch import Watch
 from sall_edge.errors import LabelsError
@@ -113,8 +113,7 @@ def bench(
         SallEdgeError: The engine cannot be opened.
     """
     _check_photographs(profile, prepared)
-    manifest = engine.manifest
-    side = manifest.image.side_px
+    side = engine.manifest.image.side_px
     noise = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), dtype=np.uint8)
     squares = noise if prepared is None else prepared.squares
     paths = [] if prepared is None else [photograph.path for photograph in prepared.photographs]
@@ -129,7 +128,20 @@ def bench(
         if prepared:
             stage("grading, engine and FP32", 2 * len(paths))
         after = predict_all(session, squares, advance=advance) if prepared else {}
-    report = BenchReport(
+    memory = {"peak_rss_mb": timing.peak_rss_mb, "start_rss_mb": start_rss_mb}
+    report = _with_speed(engine, profile, timing, monitored, device)
+    report = report.model_copy(update={"stages": stages, "memory": memory})
+    if prepared is None:
+        return report
+    before = (references or ReferenceAnswers()).of(engine, squares, advance=advance)
+    return report.model_copy(update=judge_answers(engine, prepared, before, after))
+
+
+def _with_speed(
+    engine: Engine, profile: Profile, timing: Timing, monitored: Monitored, device: dict[str, Any]
+) -> BenchReport:
+    manifest = engine.manifest
+    return BenchReport(
         engine=str(engine.path),
         engine_sha256=engine.sha256,
         target=manifest.target.name,
@@ -139,18 +151,13 @@ def bench(
         versions=device["versions"],
         latency=timing.speed.latency,
         throughput=timing.speed.throughput,
-        memory={"peak_rss_mb": timing.peak_rss_mb, "start_rss_mb": start_rss_mb},
+        memory={},
         not_for_claims=timing.not_for_claims(profile, monitored.throttled),
         distribution_ms=timing.speed.trace.distribution_ms(),
         over_time=timing.speed.trace.over_time(),
         clinic=timing.clinic,
-        stages=stages,
         monitored=monitored,
     )
-    if prepared is None:
-        return report
-    before = (references or ReferenceAnswers()).of(engine, squares, advance=advance)
-    return report.model_copy(update=judge_answers(engine, prepared, before, after))
 
 
 def _check_photographs(profile: Profile, prepared: GradableSet | None) -> None:

@@ -30,10 +30,18 @@ HEADROOM = 1.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pilot:
-    """A short plain run of each scenario: it warms the engine up, and LoadGen has to be told what to expect."""
+    """A short plain run of each scenario: it warms the engine up, and LoadGen has to be told what to expect.
 
-    latency: Latency
-    throughput: Throughput
+    Attributes:
+        fastest_ms: Of the calls with one square. Not their median: where another program slowed the pilot, LoadGen
+            would prepare too few queries for a run without it.
+        fastest_batch_ms: Of the calls with a batch.
+        batch: Its squares.
+    """
+
+    fastest_ms: float
+    fastest_batch_ms: float
+    batch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +62,10 @@ def fly_pilot(session: Session, squares: U8, *, seconds: float, batch: int) -> P
         seconds: Of the run that comes afterwards.
         batch: How many squares go to the engine at once.
     """
-    short = seconds * PILOT_SHARE
-    return Pilot(
-        latency=measure_latency(session, squares, seconds=short),
-        throughput=measure_throughput(session, squares, seconds=short, batch=batch),
-    )
+    short, singles, batches = seconds * PILOT_SHARE, Trace(), Trace()
+    measure_latency(session, squares, seconds=short, trace=singles)
+    measure_throughput(session, squares, seconds=short, batch=batch, trace=batches)
+    return Pilot(fastest_ms=min(singles.milliseconds), fastest_batch_ms=min(batches.milliseconds), batch=batch)
 
 
 def measure_speed(session: Session, squares: U8, pilot: Pilot, *, seconds: float) -> Speed:
@@ -73,7 +80,7 @@ def measure_speed(session: Session, squares: U8, pilot: Pilot, *, seconds: float
     Returns:
         Both say in `estimator` who measured, and why that was not LoadGen.
     """
-    batch, share, trace = pilot.throughput.batch, seconds * THROUGHPUT_SHARE, Trace()
+    batch, share, trace = pilot.batch, seconds * THROUGHPUT_SHARE, Trace()
     try:
         loadgen = loadgen_library()
     except BackendMissing as missing:
@@ -81,7 +88,7 @@ def measure_speed(session: Session, squares: U8, pilot: Pilot, *, seconds: float
         latency = measure_latency(session, squares, seconds=seconds, trace=trace).model_copy(update=instead)
         throughput = measure_throughput(session, squares, seconds=share, batch=batch).model_copy(update=instead)
     else:
-        latency = loadgen_latency(loadgen, session, squares, trace, seconds=seconds, expected_ms=pilot.latency.p50_ms)
-        per_s = pilot.throughput.images_per_s * HEADROOM
+        latency = loadgen_latency(loadgen, session, squares, trace, seconds=seconds, expected_ms=pilot.fastest_ms)
+        per_s = batch / pilot.fastest_batch_ms * 1e3 * HEADROOM
         throughput = loadgen_throughput(loadgen, session, squares, seconds=share, expected_per_s=per_s, batch=batch)
     return Speed(latency=latency, throughput=throughput, trace=trace)
