@@ -5,7 +5,7 @@ After a pause clocks have dropped and the file is no longer in memory. A bench t
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +124,17 @@ def measure_clinic(
     except KeyboardInterrupt:
         if not slow:
             raise
-    came = dict.fromkeys(coming[: len(slow)])
+    return _clinic(coming[: len(slow)], quick, slow, gaps_s, dropped)
+
+
+def _clinic(
+    coming: Sequence[Path],
+    quick: Mapping[Path, Sequence[_Timed]],
+    slow: Sequence[_Timed],
+    gaps_s: Sequence[float],
+    page_cache: str,
+) -> Clinic:
+    came = dict.fromkeys(coming)
     after_gap = _runs("after a gap", slow)
     back_to_back = _runs("back to back", [one for path in came for one in quick[path][1:]])
     return Clinic(
@@ -133,7 +143,7 @@ def measure_clinic(
         back_to_back=back_to_back,
         ratio=after_gap.p50_ms / back_to_back.p50_ms,
         gaps_s=tuple(gaps_s[: len(slow)]),
-        page_cache=dropped,
+        page_cache=page_cache,
         ended_early=len(slow) < len(gaps_s),
     )
 
