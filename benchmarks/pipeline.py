@@ -1,57 +1,99 @@
-"""Photograph -> verdict, against the floor and against what one would write first. One run, ratios.
+"""Photograph -> verdict, against the floor, against what one would write first, and against a peer. One run, ratios.
 
-    python benchmarks/pipeline.py ENGINE CHECKPOINT PHOTOGRAPH_OR_FOLDER... [--rounds 10] [--json FILE]
+    pip install --target PEER retinalysis-fundusprep
+    python benchmarks/pipeline.py ENGINE CHECKPOINT PHOTOGRAPH_OR_FOLDER... [--peer PEER] [--match GLOB] [--count N]
+                                  [--rounds 10] [--json FILE]
 
 - ours:   `sall_edge.screening.examine`: read, scaled decode, field of view, square, quality, INT8 engine, verdict.
 - floor:  read, the same scaled decode, and the bare OpenVINO request on a square that is ready. Nothing can be faster
           with this decoder and this engine.
 - eager:  full decode, INTER_AREA to the square, NumPy normalisation, PyTorch eager FP32 on all cores.
+- peer:   full decode, the retina crop of retinalysis-fundusprep to the square, the bundle's FP32 graph in ONNX Runtime
+          (see `peer_fundusprep.py`). AGPL: timed, never a dependency. Left out, and named, where it is not installed.
 
-The three take turns on every photograph, so that whatever else the machine does hits all of them. Photographs that the
-decoder cannot scale (TIFF) are part of the run: they are a user's photographs too.
+The arms take turns on every photograph, so that whatever else the machine does hits all of them. Photographs that the
+decoder cannot scale (TIFF) are part of the run: they are a user's photographs too. The targets are stated for JPEG of 8
+to 10 megapixels (rounded), which are reported apart. A photograph that is not graded never reaches the engine: it is
+named and not timed.
 """
 
 import argparse
 import json
+import os
 import statistics
-import time
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import openvino as ov
 import torch
+from turns import BareRequest, in_turn, write_result
 
-from sall_edge.artifacts import Engine, open_checkpoint, open_engine
+from sall_edge.artifacts import open_checkpoint, open_engine
 from sall_edge.fundus.decode import decode, read_bytes
-from sall_edge.fundus.prepare import prepare_file
-from sall_edge.runtime.machine import describe
 from sall_edge.runtime.session import Session, open_session
 from sall_edge.screening.verdict import examine, find_photographs
 from trainer.checkpoint import load_network
 from trainer.network import SallNetwork
 
-
-def bare_request(engine: Engine, square: np.ndarray) -> Callable[[], object]:
-    """OpenVINO with nothing of ours around it: the engine's graph on a square that is already in its buffer."""
-    model = ov.Core().read_model(engine.blob_path)
-    model.reshape([1, *square.shape])
-    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    request = ov.compile_model(model, "CPU", hints).create_infer_request()
-    request.set_input_tensor(ov.Tensor(square[None].copy()))
-
-    def infer() -> None:
-        request.start_async()
-        request.wait()
-
-    return infer
+PAUSE_S = 0.02
+CAMERA = "8-10 MP JPEG"
+TARGETS = {"ours_over_floor": "at most 1.15", "eager_over_ours": "at least 5.5", "peer_over_ours": "at least 8"}
 
 
-def floor(path: Path, flag: int, request: Callable[[], object]) -> None:
+FLAGS = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+"""By `scale_of`."""
+
+
+class Peer:
+    """The process of `peer_fundusprep.py`; `missing` says why it is left out."""
+
+    def __init__(self, folder: Path | None, graph: Path, side: int) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("peer_fundusprep.py")), str(graph), str(side)]
+        environment = os.environ | ({"PYTHONPATH": str(folder)} if folder else {})
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        self.versions = self._hear()
+        self.missing: str | None = self.versions.pop("missing", None)
+        self.answers: list[dict[str, Any]] = []
+
+    def photograph_to_probabilities(self, path: Path) -> float:
+        """Milliseconds by its own clock: the pipe between the processes costs it nothing."""
+        print(json.dumps(str(path)), file=self._process.stdin, flush=True)
+        self.answers.append(self._hear())
+        return float(self.answers[-1]["ms"])
+
+    def described(self, rounds: int) -> dict[str, Any]:
+        """What the last photograph's time went to, medians, and the circle; nothing where the peer is missing."""
+        if self.missing:
+            return {}
+        last = self.answers[-rounds:]
+        parts = {name: statistics.median(answer["parts_ms"][name] for answer in last) for name in last[0]["parts_ms"]}
+        return {"peer_parts_ms": parts, "peer_radius_px": last[-1]["radius_px"]}
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.communicate()
+
+    def _hear(self) -> dict[str, Any]:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            raise SystemExit("the peer's process ended: see its messages above")
+        return dict(json.loads(line))
+
+
+def floor(path: Path, flag: int, request: BareRequest) -> None:
     """Scaled decode and the bare request."""
     cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flag)
-    request()
+    request.infer()
 
 
 def eager(path: Path, network: SallNetwork, side: int) -> None:
@@ -66,36 +108,73 @@ def eager(path: Path, network: SallNetwork, side: int) -> None:
             head(pooled).softmax(dim=1)
 
 
-def decode_flag(path: Path, side: int) -> int:
-    """The OpenCV flag of the scale that `ours` decodes at."""
-    scale = decode(read_bytes(path), name=path.name, side_px=side).scale_denominator
-    reduced = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
-    return reduced.get(scale, cv2.IMREAD_COLOR)
+def scale_of(path: Path, side: int) -> int:
+    """What `ours` divides width and height by while it decodes."""
+    return decode(read_bytes(path), name=path.name, side_px=side).scale_denominator
 
 
-def measure(session: Session, network: SallNetwork, photographs: tuple[Path, ...], rounds: int) -> dict[str, list]:
-    """Median milliseconds of each arm, per photograph."""
-    side = session.engine.manifest.image.side_px
-    rows: dict[str, list] = {"photograph": [], "ours": [], "floor": [], "eager": []}
+def measure(
+    session: Session, network: SallNetwork, peer: Peer, photographs: Sequence[Path], rounds: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Median milliseconds of each arm, one row a photograph; and the photographs that are not graded."""
+    side = session.manifest.image.side_px
+    request = BareRequest(session.engine.blob_path, np.zeros((side, side, 3), np.uint8))
+    rows, ungraded = [], []
     for path in photographs:
-        flag = decode_flag(path, side)
-        request = bare_request(session.engine, prepare_file(path, session.engine.manifest.image).square)
-        arms: dict[str, Callable[[], object]] = {
-            "ours": lambda path=path: examine(session, path),
-            "floor": lambda path=path, flag=flag, request=request: floor(path, flag, request),
+        examined = examine(session, path)
+        if examined.prediction is None or examined.square is None:
+            ungraded.append(path.name)
+            continue
+        request.load(examined.square)
+        scale = scale_of(path, side)
+        arms: dict[str, Callable[[], float | None]] = {
+            "ours": lambda path=path: (examine(session, path), None)[1],
+            "floor": lambda path=path, scale=scale: floor(path, FLAGS[scale], request),
             "eager": lambda path=path: eager(path, network, side),
         }
-        samples: dict[str, list[float]] = {name: [] for name in arms}
-        for index in range(rounds + 1):
-            for name, arm in arms.items():
-                start = time.perf_counter()
-                arm()
-                if index:  # the first round warms up
-                    samples[name].append((time.perf_counter() - start) * 1e3)
-        rows["photograph"].append(path.name)
-        for name, values in samples.items():
-            rows[name].append(statistics.median(values))
-    return rows
+        if peer.missing is None:
+            arms["peer"] = lambda path=path: peer.photograph_to_probabilities(path)
+        samples = in_turn(arms, rounds=rounds, pause_s=PAUSE_S)
+        height, width = cv2.imread(str(path)).shape[:2]
+        rows.append(
+            {
+                "photograph": path.name,
+                "megapixels": round(height * width / 1e6, 1),
+                "scale": scale,
+                **{name: statistics.median(values) for name, values in samples.items()},
+                **peer.described(rounds),
+            }
+        )
+        print(in_words(rows[-1]), file=sys.stderr, flush=True)
+    return rows, ungraded
+
+
+def is_camera_jpeg(row: dict[str, Any]) -> bool:
+    """Whether the targets are stated for it."""
+    return 8 <= round(row["megapixels"]) <= 10 and Path(row["photograph"]).suffix.lower() in (".jpg", ".jpeg")
+
+
+def summarise(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Ratios of sums over photographs, and the worst photograph of each; None without any."""
+    if not rows:
+        return None
+    names = [name for name in ("ours", "floor", "eager", "peer") if name in rows[0]]
+    total = {name: sum(row[name] for row in rows) for name in names}
+    pairs = [("ours", "floor"), ("eager", "ours"), *([("peer", "ours")] if "peer" in names else [])]
+    return {
+        "photographs": len(rows),
+        "mean_ms": {name: value / len(rows) for name, value in total.items()},
+        **{f"{a}_over_{b}": round(total[a] / total[b], 3) for a, b in pairs},
+        "range_over_photographs": {
+            f"{a}_over_{b}": [round(f(row[a] / row[b] for row in rows), 3) for f in (min, max)] for a, b in pairs
+        },
+    }
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """A photograph on one line."""
+    arms = "  ".join(f"{name} {row[name]:6.1f} ms" for name in ("ours", "floor", "eager", "peer") if name in row)
+    return f"{row['photograph']:28s} {row['megapixels']:4.1f} MP  1/{row['scale']}  {arms}"
 
 
 def main() -> None:
@@ -104,29 +183,37 @@ def main() -> None:
     parser.add_argument("engine", type=Path)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("photographs", type=Path, nargs="+")
+    parser.add_argument("--peer", type=Path, help="folder that retinalysis-fundusprep was installed to")
+    parser.add_argument("--match", default="*", help="only photographs whose name looks like this")
+    parser.add_argument("--count", type=int, help="that many photographs, spread over all")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
+    found = [path for path in find_photographs(options.photographs) if path.match(options.match)]
+    chosen = found[:: max(1, len(found) // options.count)][: options.count] if options.count else found
     network = load_network(open_checkpoint(options.checkpoint))
     with open_session(open_engine(options.engine)) as session:
-        rows = measure(session, network, find_photographs(options.photographs), options.rounds)
-    total = {name: sum(rows[name]) for name in ("ours", "floor", "eager")}
-    result = {
-        "photographs": len(rows["photograph"]),
-        "rounds": options.rounds,
-        "mean_ms": {name: value / len(rows["photograph"]) for name, value in total.items()},
-        "ours_over_floor": total["ours"] / total["floor"],
-        "eager_over_ours": total["eager"] / total["ours"],
-        "device": describe(),
-        "rows": rows,
-    }
-    for name, ours, bare, naive in zip(*(rows[column] for column in rows), strict=True):
-        ratios = f"ours / floor {ours / bare:5.2f}   eager / ours {naive / ours:6.2f}"
-        print(f"{name:32s} ours {ours:7.1f} ms   floor {bare:7.1f} ms   eager {naive:7.1f} ms   {ratios}")
-    print(f"all: ours / floor = {result['ours_over_floor']:.2f}   eager / ours = {result['eager_over_ours']:.2f}")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2), encoding="utf-8")
+        peer = Peer(options.peer, session.engine.reference_path, session.manifest.image.side_px)
+        rows, ungraded = measure(session, network, peer, chosen, options.rounds)
+        peer.close()
+        result = {
+            "rounds": options.rounds,
+            "targets": TARGETS,
+            CAMERA: summarise([row for row in rows if is_camera_jpeg(row)]),
+            "all": summarise(rows),
+            "not_graded": ungraded,
+            "peer": peer.missing or peer.versions,
+            "side_px": session.manifest.image.side_px,
+            "precision": session.manifest.precision.value,
+            "threads": {"torch": torch.get_num_threads(), "opencv": cv2.getNumThreads()},
+        }
+    print(json.dumps(result, indent=2))
+    if peer.missing:
+        print(
+            f"The peer is left out: {peer.missing}. pip install --target PEER retinalysis-fundusprep, then --peer PEER"
+        )
+    write_result(options.json, result | {"rows": rows})
 
 
 if __name__ == "__main__":

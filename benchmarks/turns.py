@@ -1,0 +1,92 @@
+"""Arms that take turns, ratios between them, and the JSON that keeps the result: what the scripts of this folder share."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from sall_edge.runtime.machine import describe
+
+RESAMPLES = 1000
+BLOCKS = 30
+"""Rounds of one block stand or fall together: what else the machine does lasts longer than a round."""
+
+HINTS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+"""What `sall_edge.runtime.openvino` compiles with."""
+
+
+class BareRequest:
+    """OpenVINO with nothing of ours around it: a graph, its static batch of one, and a square in its buffer."""
+
+    def __init__(self, graph: Path, square: np.ndarray, *, threads: int = 0) -> None:
+        model = ov.Core().read_model(graph)
+        model.reshape([1, *square.shape])
+        hints = HINTS | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
+        self.compiled = ov.compile_model(model, "CPU", hints)
+        self._buffer = square[None].copy()
+        self._request = self.compiled.create_infer_request()
+        self._request.set_input_tensor(ov.Tensor(self._buffer, shared_memory=True))
+
+    def load(self, square: np.ndarray) -> None:
+        """Another square; no part of what is timed."""
+        np.copyto(self._buffer, square[None])
+
+    def infer(self) -> None:
+        """One inference; the outputs stay where OpenVINO puts them."""
+        self._request.start_async()
+        self._request.wait()
+
+
+def in_turn(
+    arms: Mapping[str, Callable[[], float | None]], *, rounds: int, warm_up: int = 1, pause_s: float = 0.0
+) -> dict[str, list[float]]:
+    """Milliseconds by arm, one a round. Each round begins with another arm, so that none always follows the same one.
+
+    Args:
+        arms: What takes turns. An arm that returns a number has measured itself, in milliseconds.
+        rounds: How many count.
+        warm_up: How many go before and do not count.
+        pause_s: After each arm: threads of the one before go on spinning for a while.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in arms}
+    names = list(arms)
+    for index in range(-warm_up, rounds):
+        first = index % len(names)
+        for name in names[first:] + names[:first]:
+            start = time.perf_counter()
+            own_ms = arms[name]()
+            ms = (time.perf_counter() - start) * 1e3 if own_ms is None else own_ms
+            if index >= 0:
+                samples[name].append(ms)
+            time.sleep(pause_s)
+    return samples
+
+
+def ratio(above: Sequence[float], below: Sequence[float], *, seed: int = 0) -> dict[str, float]:
+    """Ratio of the medians of two arms of one run, with its 95 % interval: whole blocks of rounds are drawn again."""
+    blocks = np.array_split(np.arange(len(above)), min(BLOCKS, len(above)))
+    top, bottom = np.asarray(above), np.asarray(below)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(RESAMPLES):
+        rows = np.concatenate([blocks[i] for i in rng.integers(0, len(blocks), len(blocks))])
+        drawn.append(np.median(top[rows]) / np.median(bottom[rows]))
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    value = statistics.median(above) / statistics.median(below)
+    return {"ratio": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+
+
+def in_words(name: str, found: Mapping[str, float]) -> str:
+    """A ratio on one line."""
+    return f"{name}: {found['ratio']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def write_result(path: Path | None, result: Mapping[str, Any]) -> None:
+    """The result with this machine's description beside it; nothing where no file is asked for."""
+    if path is not None:
+        path.write_text(json.dumps({**result, "device": describe()}, indent=2) + "\n", encoding="utf-8")
