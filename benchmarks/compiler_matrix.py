@@ -19,67 +19,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-import torch
+from random_networks import graphs
 
-from calibration.lint import check
 from calibration.placement import LINEAR
-from calibration.quantize import quantize
-from calibration.ranges import measure_ranges
-from engines.export import export
-from engines.half import write_fp16, write_mixed
 from engines.targets import load_target
 from engines.tensorrt import build_plan
-from sall_edge.artifacts import Checkpoint
 from sall_edge.runtime.machine import describe
 from sall_edge.runtime.tensorrt_library import library
-from sall_edge.spec import Backend, ImageSpec, RangeMethod, tasks_from_toml
-from trainer.checkpoint import save_checkpoint
-from trainer.network import SallNetwork
-from trainer.tasks import task_file
+from sall_edge.spec import Backend, ImageSpec
 
 NETWORKS = ("tf_efficientnet_lite0", "resnet50", "inception_v3", "mobilenetv3_large_100")
 COLUMNS = ("int8", "fp16", "fp32")
-SQUARES = 8
-
-
-def random_checkpoint(backbone: str, side_px: int, squares: np.ndarray, *, seed: int, folder: Path) -> Checkpoint:
-    """An untrained network whose batch norms are settled, so that no activation overflows FP16."""
-    tasks = tasks_from_toml(task_file("retina")).tasks
-    torch.manual_seed(seed)
-    network = SallNetwork(backbone=backbone, tasks=tasks, mean=(0.5,) * 3, std=(0.5,) * 3)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)  # ResNets start with branches of zeros
-            module.momentum = 1.0
-    with torch.no_grad():
-        network.train()(torch.from_numpy(squares))
-    return save_checkpoint(
-        folder / "checkpoint",
-        network.eval(),
-        image=ImageSpec(side_px=side_px),
-        tasks=tasks,
-        operating_points={task.name: 0.5 for task in tasks},
-        temperatures={},
-        provenance={},
-    )
-
-
-def graphs(backbone: str, side_px: int, *, seed: int, folder: Path) -> dict[str, Path]:
-    """The network's graph by precision; the quantized ones have passed the lint."""
-    squares = np.random.default_rng(seed).integers(0, 256, (SQUARES, side_px, side_px, 3), dtype=np.uint8)
-    model = export(random_checkpoint(backbone, side_px, squares, seed=seed, folder=folder), folder / "fp32.onnx")
-    qdq = quantize(model, measure_ranges(model, squares, method=RangeMethod.MINMAX), folder / "int8.onnx")
-    write_fp16(model.path, folder / "fp16.onnx")
-    write_mixed(qdq.path, folder / "mixed.onnx")
-    check(onnx.load(folder / "mixed.onnx"))
-    return {
-        "fp32": model.path,
-        "fp16": folder / "fp16.onnx",
-        "int8": qdq.path,
-        "int8-fp16": folder / "mixed.onnx",
-    }
 
 
 def compiled(graph: Path, side_px: int) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""The peer of `pipeline.py`, in a process of its own: the retina crop of retinalysis-fundusprep, then ONNX Runtime FP32.
+"""The peer of `pipeline.py`, in a process of its own: the retina crop of retinalysis-fundusprep, then ONNX Runtime.
 
 `pipeline.py` starts it. It has to be apart: fundusprep wants OpenCV 4 (OpenCV 5 lacks a function that it calls; it then
 takes the whole frame and says nothing), this project wants OpenCV 5. It is AGPL, so nothing here depends on it.
 
-Its documentation has a command, which decodes, crops to 1024 px and writes a PNG. The class behind that command crops to
-any side, and crops without enhancing the contrast unless it is told to: that is its fastest way, and the one timed. The
-photograph is decoded by OpenCV 4, faster than the command's own Pillow.
+Its documentation has a command, which decodes, crops to 1024 px and writes a PNG. The class behind that command crops
+to any side, and crops without enhancing the contrast unless it is told to: that is its fastest way, and the one timed.
+The photograph is decoded by OpenCV 4, which is faster than the command's own Pillow. The graph is the bundle's FP32.
 
 Speaks JSON, a line each: a photograph's path comes in, milliseconds and the circle that was found go out.
 """

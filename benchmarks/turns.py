@@ -1,6 +1,7 @@
-"""Arms that take turns, ratios between them, and the JSON that keeps the result: what the scripts of this folder share."""
+"""Arms that take turns, ratios between them, the JSON that keeps the result: what the scripts of this folder share."""
 
 import json
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,7 @@ class BareRequest:
 def in_turn(
     arms: Mapping[str, Callable[[], float | None]], *, rounds: int, warm_up: int = 1, pause_s: float = 0.0
 ) -> dict[str, list[float]]:
-    """Milliseconds by arm, one a round. Each round begins with another arm, so that none always follows the same one.
+    """Milliseconds by arm, one a round, in an order that is drawn for each: no arm always follows the same one.
 
     Args:
         arms: What takes turns. An arm that returns a number has measured itself, in milliseconds.
@@ -55,9 +56,9 @@ def in_turn(
     """
     samples: dict[str, list[float]] = {name: [] for name in arms}
     names = list(arms)
+    order = random.Random(0)
     for index in range(-warm_up, rounds):
-        first = index % len(names)
-        for name in names[first:] + names[:first]:
+        for name in order.sample(names, len(names)):
             start = time.perf_counter()
             own_ms = arms[name]()
             ms = (time.perf_counter() - start) * 1e3 if own_ms is None else own_ms
