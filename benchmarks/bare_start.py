@@ -2,8 +2,8 @@
 
     python benchmarks/bare_start.py GRAPH SIDE PHOTOGRAPH SCALE_DENOMINATOR [--phases]
 
-No field of view, no quality, no hashes, no verdict: what any program with these two libraries has to do. With `--phases`
-the last line says in milliseconds what took how long.
+No field of view, no quality, no hashes, no verdict: what any program with these two libraries has to do. With
+`--phases` the last line says in milliseconds what took how long.
 """
 
 import json

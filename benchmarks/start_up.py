@@ -7,8 +7,8 @@
          scale, infers once, prints.
 
 Both run after the files were read once: this is a warm page cache, not a cold boot. Wall time and the largest resident
-memory (wait4's ru_maxrss) of each process. Targets: 1.3 times the bare script for both. Then where our time goes: phases
-of one process, and the modules that take longest to import (`-X importtime`, which itself adds some).
+memory (wait4's ru_maxrss) of each process. Targets: 1.3 times the bare script for both. Then where our time goes:
+phases of one process, and the packages that take longest to import (`-X importtime`, which itself adds some).
 """
 
 import argparse
