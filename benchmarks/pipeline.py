@@ -8,8 +8,9 @@
 - floor:  read, the same scaled decode, and the bare OpenVINO request on a square that is ready. Nothing can be faster
           with this decoder and this engine.
 - eager:  full decode, INTER_AREA to the square, NumPy normalisation, PyTorch eager FP32 on all cores.
-- peer:   full decode, the retina crop of retinalysis-fundusprep to the square, the bundle's FP32 graph in ONNX Runtime
-          (see `peer_fundusprep.py`). AGPL: timed, never a dependency. Left out, and named, where it is not installed.
+- peer:   full decode, the retina crop of retinalysis-fundusprep to the square, the bundle's FP32 graph in ONNX Runtime:
+          its fastest way, and `command`, what its own command does (see `peer_fundusprep.py`). AGPL: timed, never a
+          dependency. Left out, and named, where it is not installed.
 
 The arms take turns on every photograph, so that whatever else the machine does hits all of them. Photographs that the
 decoder cannot scale (TIFF) are part of the run: they are a user's photographs too. The targets are stated for JPEG of 8
@@ -39,8 +40,9 @@ from sall_edge.screening.verdict import examine, find_photographs
 from trainer.checkpoint import load_network
 from trainer.network import SallNetwork
 
-PAUSE_S = 0.02
+PAUSE_S = 0.005
 CAMERA = "8-10 MP JPEG"
+ARMS = ("ours", "floor", "eager", "peer", "command")
 TARGETS = {"ours_over_floor": "at most 1.15", "eager_over_ours": "at least 5.5", "peer_over_ours": "at least 8"}
 
 
@@ -63,19 +65,19 @@ class Peer:
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
         self.versions = self._hear()
         self.missing: str | None = self.versions.pop("missing", None)
-        self.answers: list[dict[str, Any]] = []
+        self.answers: dict[str, list[dict[str, Any]]] = {"fastest": [], "command": []}
 
-    def photograph_to_probabilities(self, path: Path) -> float:
+    def photograph_to_probabilities(self, path: Path, way: str) -> float:
         """Milliseconds by its own clock: the pipe between the processes costs it nothing."""
-        print(json.dumps(str(path)), file=self._process.stdin, flush=True)
-        self.answers.append(self._hear())
-        return float(self.answers[-1]["ms"])
+        print(json.dumps([str(path), way]), file=self._process.stdin, flush=True)
+        self.answers[way].append(self._hear())
+        return float(self.answers[way][-1]["ms"])
 
     def described(self, rounds: int) -> dict[str, Any]:
         """What the last photograph's time went to, medians, and the circle; nothing where the peer is missing."""
         if self.missing:
             return {}
-        last = self.answers[-rounds:]
+        last = self.answers["fastest"][-rounds:]
         parts = {name: statistics.median(answer["parts_ms"][name] for answer in last) for name in last[0]["parts_ms"]}
         return {"peer_parts_ms": parts, "peer_radius_px": last[-1]["radius_px"]}
 
@@ -133,7 +135,8 @@ def measure(
             "eager": lambda path=path: eager(path, network, side),
         }
         if peer.missing is None:
-            arms["peer"] = lambda path=path: peer.photograph_to_probabilities(path)
+            arms["peer"] = lambda path=path: peer.photograph_to_probabilities(path, "fastest")
+            arms["command"] = lambda path=path: peer.photograph_to_probabilities(path, "command")
         samples = in_turn(arms, rounds=rounds, pause_s=PAUSE_S)
         height, width = cv2.imread(str(path)).shape[:2]
         rows.append(
@@ -158,9 +161,9 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Ratios of sums over photographs, and the worst photograph of each; None without any."""
     if not rows:
         return None
-    names = [name for name in ("ours", "floor", "eager", "peer") if name in rows[0]]
+    names = [name for name in ARMS if name in rows[0]]
     total = {name: sum(row[name] for row in rows) for name in names}
-    pairs = [("ours", "floor"), ("eager", "ours"), *([("peer", "ours")] if "peer" in names else [])]
+    pairs = [("ours", "floor"), ("eager", "ours"), *((name, "ours") for name in names[3:])]
     return {
         "photographs": len(rows),
         "mean_ms": {name: value / len(rows) for name, value in total.items()},
@@ -173,7 +176,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 def in_words(row: dict[str, Any]) -> str:
     """A photograph on one line."""
-    arms = "  ".join(f"{name} {row[name]:6.1f} ms" for name in ("ours", "floor", "eager", "peer") if name in row)
+    arms = "  ".join(f"{name} {row[name]:6.1f} ms" for name in ARMS if name in row)
     return f"{row['photograph']:28s} {row['megapixels']:4.1f} MP  1/{row['scale']}  {arms}"
 
 
