@@ -241,11 +241,6 @@ class Profile(str, Enum):
             case Profile.CLINIC | Profile.SOAK:
                 return 1800
 
-    @property
-    def is_for_claims(self) -> bool:
-        """Whether its latency run is long enough to be quoted."""
-        return self in {Profile.STANDARD, Profile.SOAK}
-
 
 class HardwareCompatibility(str, Enum):
     """On which other GPUs a TensorRT plan may run; every step away from NONE costs speed.

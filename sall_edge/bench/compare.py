@@ -187,8 +187,6 @@ def _cautions(before: BenchReport, after: BenchReport) -> list[str]:
     cautions = []
     for when, run in (("before", before), ("after", after)):
         cautions += [f"{when}: {why}" for why in run.not_for_claims]
-        if not run.not_for_claims and not run.profile.is_for_claims:
-            cautions.append(f"{when}: the profile {run.profile.value} is not for claims")
     if not speed_obstacles(before, after):
         cautions.append(
             "one run each: what differs from run to run, such as where memory lies and who else computes, is in no "

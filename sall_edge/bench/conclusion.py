@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sall_edge.bench.grading import Flip
 from sall_edge.bench.measure import BenchReport
-from sall_edge.spec import Profile, Task
+from sall_edge.spec import Task
 
-__all__ = ["Conclusion", "conclude", "largest_rate", "names_of", "reasons_against_claims"]
+__all__ = ["Conclusion", "conclude", "largest_rate", "names_of"]
 
 CONFIDENCE = 0.95
 NAMED = 5
@@ -51,7 +51,7 @@ def conclude(report: BenchReport, tasks: Sequence[Task], *, name: str) -> Conclu
         tasks: For titles; all of the engine's.
         name: From `names_of`.
     """
-    reasons = reasons_against_claims(report)
+    reasons = report.not_for_claims
     lost = None
     if report.reference is not None:
         lost = tuple(flip for flip in report.flips if flip.after == "not referable")
@@ -67,25 +67,6 @@ def conclude(report: BenchReport, tasks: Sequence[Task], *, name: str) -> Conclu
         lost=lost,
         against_claims=reasons,
     )
-
-
-def reasons_against_claims(report: BenchReport) -> tuple[str, ...]:
-    """The report's own reasons; where it gives none, those that its other fields show."""
-    if report.not_for_claims:
-        return report.not_for_claims
-    reasons = []
-    if not report.profile.is_for_claims:
-        lasts = f"the {report.profile.value} profile lasts {report.profile.seconds:g} s"
-        reasons.append(f"{lasts}, a claim takes {Profile.STANDARD.seconds:g} s")
-    runs = (report.latency.loadgen, report.throughput.loadgen)
-    reasons += [
-        f"LoadGen calls its {run.scenario} run invalid: {' '.join(run.invalid_because)}"
-        for run in runs
-        if run is not None and not run.is_valid
-    ]
-    if report.monitored is not None:
-        reasons += [f"the machine slowed itself down: {what}" for what in report.monitored.throttled]
-    return tuple(reasons)
 
 
 def names_of(reports: Sequence[BenchReport]) -> tuple[str, ...]:

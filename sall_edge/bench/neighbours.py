@@ -10,8 +10,9 @@ __all__ = ["Neighbours"]
 PROC_STAT = Path("/proc/stat")
 SHORTEST_S = 1.0
 """The kernel counts in hundredths of a second: a shorter time says nothing."""
-COUNTED = slice(0, 8)
-"""user, nice, system, idle, iowait, irq, softirq, steal (proc_stat(5)); guest time is in user already."""
+COUNTED = slice(0, 7)
+"""user, nice, system, idle, iowait, irq, softirq (proc_stat(5)); guest time is in user already, and steal time is the
+monitors'."""
 IDLE = (3, 4)
 
 

@@ -51,6 +51,7 @@ SHOWN = frozenset(
         "not_for_claims",
         "distribution_ms",
         "over_time",
+        "clinic",
         "stages",
         "monitored",
         "imageability",

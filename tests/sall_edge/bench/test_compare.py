@@ -58,7 +58,6 @@ def test_circumstances_that_differ_are_named() -> None:
         "versions.numpy": (None, "2"),
     }
     assert comparison.speed_obstacles == ("other profiles: standard -> quick",)
-    assert "after: the profile quick is not for claims" in comparison.cautions
     assert not any("one run each" in caution for caution in comparison.cautions)
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from sall_edge.bench.conclusion import conclude, largest_rate, names_of, reasons_against_claims
-from sall_edge.spec import Profile, Task, TaskSet
+from sall_edge.bench.conclusion import conclude, largest_rate, names_of
+from sall_edge.spec import Task, TaskSet
 
 
 @pytest.fixture
@@ -86,24 +86,6 @@ def test_the_reports_own_reasons_are_all_given(tasks: tuple[Task, ...]) -> None:
     found = conclude(full_report(tasks, not_for_claims=("one", "two")), tasks, name="int8")
     assert found.sentence.endswith("which must not be quoted, for the reasons below.")
     assert found.against_claims == ("one", "two")
-
-
-def test_reasons_are_found_where_the_report_gives_none(tasks: tuple[Task, ...]) -> None:
-    full = full_report(tasks, profile=Profile.QUICK)
-    assert full.latency.loadgen is not None
-    assert full.monitored is not None
-    short = full.latency.loadgen.model_copy(update={"is_valid": False, "invalid_because": ("Too few queries.",)})
-    worse = full.model_copy(
-        update={
-            "latency": full.latency.model_copy(update={"loadgen": short}),
-            "monitored": full.monitored.model_copy(update={"throttled": ("the clock fell",)}),
-        }
-    )
-    assert reasons_against_claims(worse) == (
-        "the quick profile lasts 60 s, a claim takes 600 s",
-        "LoadGen calls its SingleStream run invalid: Too few queries.",
-        "the machine slowed itself down: the clock fell",
-    )
 
 
 def test_engines_have_the_shortest_names_that_tell_them_apart(tasks: tuple[Task, ...]) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fakes.made_up_report import ABSENT, FACTS, LOST, NO_DIAGRAMS, accuracy, full_report, manifest, write_made_up
 from fakes.parsed_page import ParsedPage
-from pydantic import BaseModel, create_model
 
+from sall_edge.bench.clinic import Clinic, Runs
 from sall_edge.bench.conclusion import conclude
 from sall_edge.bench.measure import BenchReport
 from sall_edge.bench.page import SHOWN, EnginePage, bench_page, rendered
@@ -72,9 +72,8 @@ def test_monitors_say_what_they_know_and_what_they_do_not(page_of_one: str, page
 def test_throttling_is_said(full_bench: BenchReport, tasks: tuple[Task, ...], tmp_path: Path) -> None:
     assert full_bench.monitored is not None
     hot = full_bench.monitored.model_copy(update={"readings": (), "throttled": ("the clock fell 14 times",)})
-    text = ParsedPage(
-        write_made_up(tmp_path / "hot.html", tasks, full_bench.model_copy(update={**NO_DIAGRAMS, "monitored": hot}))
-    ).text
+    said = {**NO_DIAGRAMS, "monitored": hot, "not_for_claims": hot.throttled}
+    text = ParsedPage(write_made_up(tmp_path / "hot.html", tasks, full_bench.model_copy(update=said))).text
     assert text.count("the clock fell 14 times") == 2  # in the verdict, and beside the monitors
     assert "No throttling was seen" not in text
 
@@ -172,37 +171,46 @@ def test_a_variable_that_nobody_set_is_an_error_and_no_gap() -> None:
 
 def test_a_field_that_the_page_has_no_place_for_is_listed(retina_tasks: TaskSet) -> None:
     class Later(BenchReport):
-        clinic: dict[str, object]
+        pauses: dict[str, object]
 
     made_up = full_report(retina_tasks.tasks, **ABSENT).model_dump()
-    report = Later(**made_up, clinic={"pauses_s": list(range(15)), "after_a_pause": {"p50_ms": 71.5, "p99_ms": None}})
+    report = Later(**made_up, pauses={"pauses_s": list(range(15)), "after_a_pause": {"p50_ms": 71.5, "p99_ms": None}})
     conclusion = conclude(report, retina_tasks.tasks, name="int8")
     engine = EnginePage(report=report, manifest=manifest(retina_tasks.tasks), conclusion=conclusion, flipped=())
     text = ParsedPage(bench_page([engine], title="A bench", facts={}, pictures=[], json_name="bench.json")).text
-    assert "Clinic" in text
+    assert "Pauses" in text
     assert "after_a_pause p50_ms: 71.5; p99_ms: not known" in text
     assert "10, 11 and 3 more" in text
     assert set(BenchReport.model_fields) >= SHOWN
 
 
+CLINIC = Clinic(
+    photographs=2,
+    after_gap=Runs(
+        name="after a gap", n=2, p50_ms=50, p90_ms=None, largest_ms=60, parts_ms={"decode": 20.0, "infer": 8.0}
+    ),
+    back_to_back=Runs(name="back to back", n=8, p50_ms=40, p90_ms=None, largest_ms=45, parts_ms={"decode": 18.0}),
+    ratio=1.25,
+    gaps_s=(31.0, 119.0),
+    page_cache="the kernel was asked",
+    ended_early=True,
+)
+
+
 def test_what_measurements_may_say_beside_their_numbers_is_said(
     full_bench: BenchReport, tasks: tuple[Task, ...], tmp_path: Path
 ) -> None:
-    def with_more(model: BaseModel, **more: object) -> BaseModel:
-        fields = {name: (type(value), value) for name, value in more.items()}
-        wider = create_model("Wider", __base__=type(model), **fields)
-        return wider.model_construct(**{name: getattr(model, name) for name in type(model).model_fields}, **more)
-
     assert full_bench.stages is not None
     assert full_bench.monitored is not None
     report = full_bench.model_copy(
         update={
             **NO_DIAGRAMS,
-            "latency": with_more(full_bench.latency, loadgen_overhead_ms=0.013),
-            "throughput": with_more(full_bench.throughput, inside_timer=("gathering a batch", "inference")),
-            "stages": with_more(full_bench.stages, left_out=3),
-            "monitored": with_more(full_bench.monitored, power_of="CPU package"),
-            "groups": tuple(with_more(group, flips={"dr": 17}) for group in full_bench.groups[:1]),
+            "latency": full_bench.latency.model_copy(update={"loadgen_overhead_ms": 0.013}),
+            "throughput": full_bench.throughput.model_copy(update={"inside_timer": ("gathering a batch", "inference")}),
+            "stages": full_bench.stages.model_copy(update={"left_out": 3}),
+            "clinic": CLINIC,
+            "monitored": full_bench.monitored.model_copy(update={"power_of": "CPU package"}),
+            "groups": tuple(group.model_copy(update={"flips": {"dr": 17}}) for group in full_bench.groups[:1]),
         }
     )
     text = ParsedPage(write_made_up(tmp_path / "more.html", tasks, report)).text
@@ -210,6 +218,9 @@ def test_what_measurements_may_say_beside_their_numbers_is_said(
     assert "the timer holds gathering a batch, inference" in text
     assert "3 more were tried and had no verdict" in text
     assert "Power is that of: CPU package." in text
+    assert "photographs with gaps of 31 to 119 s" in text
+    assert "takes 1.25 times as long as back to back. The run ended early. The kernel was asked." in text
+    assert "after a gap 2 50.00 too few runs 60.00 decode 20.0, infer 8.0" in text
     assert "changed referrals" in text
     assert "0.875 [0.840, 0.910] 17" in text
 
