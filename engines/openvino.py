@@ -5,11 +5,10 @@ Why no exported blob: see `sall_edge.runtime.openvino`.
 
 from pathlib import Path
 
-import openvino as ov
-
 from engines.compiled import Compiled, KernelReport, words
 from sall_edge.errors import BuildError
 from sall_edge.runtime.openvino import library_version
+from sall_edge.runtime.openvino_library import ov
 
 __all__ = ["compile_graph"]
 

@@ -7,6 +7,7 @@ reads it, because that takes the onnx package). `writing` puts them in their pla
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -250,9 +251,11 @@ def _open_folder(path: Path, model: type[ManifestT]) -> tuple[ManifestT, str]:
     present = {file.name for file in path.iterdir()} - {MANIFEST_NAME, SIGNATURE_NAME}
     if unknown := sorted(present - manifest.files.keys()):
         raise ArtefactChanged(f"{path} holds {', '.join(unknown)}", "the manifest does not name it", restore)
-    for name, recorded in manifest.files.items():
-        if name not in present:
-            raise ArtefactMissing(f"{path / name} is missing", "the manifest names it", restore)
-        if sha256_of_file(path / name) != recorded:
-            raise ArtefactChanged(f"{path / name} changed", f"its sha256 is not {recorded[:16]}…", restore)
+    if missing := sorted(manifest.files.keys() - present):
+        raise ArtefactMissing(f"{path / missing[0]} is missing", "the manifest names it", restore)
+    with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter's lock
+        found = pool.map(lambda name: sha256_of_file(path / name), manifest.files)
+        for (name, recorded), digest_here in zip(manifest.files.items(), found, strict=True):
+            if digest_here != recorded:
+                raise ArtefactChanged(f"{path / name} changed", f"its sha256 is not {recorded[:16]}…", restore)
     return manifest, digest

@@ -48,7 +48,7 @@ PREPARE_VERSION = 2
 class Spec(BaseModel):
     """A frozen description that knows its own hash."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @property
     def sha256(self) -> str:

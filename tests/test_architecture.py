@@ -44,6 +44,7 @@ def test_screen_imports_no_training_or_compiling_library(tiny_engine: Engine, ph
     modules = _modules_after("screen", tiny_engine.path, photograph)
     assert "openvino" in modules
     assert not modules & set(HEAVY)
+    assert "openvino_telemetry" not in modules  # a device in a clinic reports to nobody
     commands = {name for name in COMMANDS if f"sall_edge.cli.{name}" in modules}
     assert commands == {"screen"}  # each has its own imports to wait for
 

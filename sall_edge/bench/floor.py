@@ -81,9 +81,8 @@ def bare_request(session: Session, square: U8) -> Request | None:
     """
     if session.served_by.backend is not Backend.OPENVINO:
         return None
-    import openvino as ov
-
     from sall_edge.runtime.openvino import compile_properties
+    from sall_edge.runtime.openvino_library import ov
 
     core = ov.Core()
     model = core.read_model(session.engine.blob_path)

@@ -14,13 +14,13 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from sall_edge.artifacts import EngineManifest
 from sall_edge.errors import ArtefactForeign
 from sall_edge.runtime.compiled_cache import CompiledCache, cache_key
 from sall_edge.runtime.inference_times import InferenceTimes
+from sall_edge.runtime.openvino_library import ov
 
 __all__ = ["OpenvinoRunner", "compile_properties", "library_version", "open_runner"]
 
