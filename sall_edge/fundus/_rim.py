@@ -35,7 +35,7 @@ AGREES_WITHIN = 0.012
 SECTORS = 120
 """The rim is divided into as many when it is asked how much of it was seen."""
 
-REGULAR = 1e-9 * np.eye(3)
+REGULAR = 1e-9
 
 LARGEST_CIRCLE_SHARE = 0.75
 """If a circle explains more of the rim than this, no ellipse is tried."""
@@ -179,13 +179,28 @@ def _least_squares(x: F64, y: F64, circle: XYR, tolerance: float) -> XYR:
     near = np.flatnonzero(np.abs(beyond) <= max(1.0, tolerance * circle[2]))
     if len(near) < 6:
         return circle
-    jacobian = np.ones((4, len(near)))  # and the residuals as its last row
-    jacobian[0], jacobian[1], jacobian[3] = off_x[near], off_y[near], beyond[near]
-    jacobian[:2] /= distance[near]
-    product = jacobian @ jacobian.T
-    normal = product[:3, :3] + REGULAR  # never singular, even for a rim of six points in a row
-    step_x, step_y, step_radius = np.linalg.solve(normal, product[:3, 3]).tolist()
+    rows = np.ones((4, len(near)))  # of the Jacobian, and the residuals as the last one
+    rows[0], rows[1], rows[3] = off_x[near], off_y[near], beyond[near]
+    rows[:2] /= distance[near]
+    step_x, step_y, step_radius = _solved((rows @ rows.T).tolist())
     return circle[0] + step_x, circle[1] + step_y, circle[2] + step_radius
+
+
+def _solved(product: list[list[float]]) -> XYR:
+    """The step of least squares, by Cramer's rule: three unknowns are not worth a call of LAPACK.
+
+    Args:
+        product: 4 x 4, the normal matrix with the right-hand side as its last column.
+    """
+    (a, b, c, u), (_, e, f, v), (_, _, i, w), _ = product
+    a, e, i = a + REGULAR, e + REGULAR, i + REGULAR  # never singular, even for a rim of six points in a row
+    first, second, third = e * i - f * f, c * f - b * i, b * f - c * e
+    determinant = a * first + b * second + c * third
+    return (
+        (first * u + second * v + third * w) / determinant,
+        (second * u + (a * i - c * c) * v + (b * c - a * f) * w) / determinant,
+        (third * u + (b * c - a * f) * v + (a * e - b * b) * w) / determinant,
+    )
 
 
 @lru_cache(maxsize=1)

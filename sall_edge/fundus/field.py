@@ -5,6 +5,7 @@ is fitted: boundary of the bright region that does not lie on the border of the 
 bottom, or shows its rim in the four corners only, gets the same circle as a whole one, and lesions keep one scale.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -202,6 +203,9 @@ def _largest_region(brightness: U8, threshold: float) -> npt.NDArray[np.int32] |
 
 def _share_of_frame(circle: Circle, width: int, height: int) -> float:
     """Share of the frame that lies inside the circle, 0..1."""
+    reach = circle.radius + 1
+    if reach < circle.x < width - reach and reach < circle.y < height - reach:
+        return math.pi * circle.radius**2 / (width * height)
     x = np.arange(0, width, 4, dtype=np.float64)
     y = np.arange(0, height, 4, dtype=np.float64)[:, None]
     inside = (x - circle.x) ** 2 + (y - circle.y) ** 2 <= circle.radius**2

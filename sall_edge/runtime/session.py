@@ -104,6 +104,7 @@ class Session:
 
     Attributes:
         engine: The bundle that was opened.
+        image_spec_sha256: Of the manifest's image specification.
         backend_version: Version of the library that computes, on this machine.
         served_by: Who computes; unless told otherwise, what the engine was built for.
         streams: How many threads may call `run` at a time; `run_batch` is for one.
@@ -117,6 +118,7 @@ class Session:
         self.backend_version = runner.version
         self.streams = runner.streams
         self.answered = 0
+        self.image_spec_sha256 = engine.manifest.image.sha256  # once: a hash is not free
         side = engine.manifest.image.side_px
         self._shape = (side, side, 3)
         self._batch_limit = engine.manifest.target.batch_limit

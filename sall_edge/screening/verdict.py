@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -190,46 +191,44 @@ def look(path: Path, image: ImageSpec) -> Look:
 
 def judge(session: Session, looked: Look) -> Examined:
     """The verdict on a photograph that was looked at."""
-    manifest = session.manifest
-    blank = ScreenedPhotograph(photo=str(looked.path), served_by=session.served_by)
+    known: dict[str, Any] = {"photo": str(looked.path), "served_by": session.served_by}
     if looked.error is not None:
-        return Examined(result=blank.model_copy(update={"error": looked.error}))
+        return Examined(result=ScreenedPhotograph(**known, error=looked.error))
     prepared, quality = looked.prepared, looked.quality
     if prepared is None or quality is None:
-        return Examined(result=_retake(blank, looked.reasons))
+        return Examined(result=ScreenedPhotograph(**known, **_retake(looked.reasons)))
     start = time.perf_counter()
     prediction = session.run(prepared.square) if quality.gradable else None
     infer_ms = (time.perf_counter() - start) * 1e3
-    seen = blank.model_copy(
-        update={
-            "sha256": prepared.sha256,
-            "quality": quality.measures,
-            "engine_sha256": session.engine.sha256,
-            "image_spec_sha256": manifest.image.sha256,
-            "ms": {
-                "decode": prepared.decode_ms,
-                "prepare": prepared.prepare_ms,
-                "infer": infer_ms,
-                "total": looked.total_ms + infer_ms,
-            },
-        }
+    known |= {
+        "sha256": prepared.sha256,
+        "quality": quality.measures,
+        "engine_sha256": session.engine.sha256,
+        "image_spec_sha256": session.image_spec_sha256,
+        "ms": {
+            "decode": prepared.decode_ms,
+            "prepare": prepared.prepare_ms,
+            "infer": infer_ms,
+            "total": looked.total_ms + infer_ms,
+        },
+    }
+    manifest = session.manifest
+    found = (
+        _retake(looked.reasons)
+        if prediction is None
+        else _graded(manifest.tasks, manifest.operating_points, prediction)
     )
-    if prediction is None:
-        return Examined(result=_retake(seen, looked.reasons), square=prepared.square)
-    result = _graded(seen, manifest.tasks, manifest.operating_points, prediction)
-    return Examined(result=result, square=prepared.square, prediction=prediction)
+    return Examined(result=ScreenedPhotograph(**known, **found), square=prepared.square, prediction=prediction)
 
 
-def _retake(seen: ScreenedPhotograph, reasons: Sequence[str]) -> ScreenedPhotograph:
-    return seen.model_copy(update={"gradable": False, "reasons": tuple(reasons), "verdict": Verdict.RETAKE})
+def _retake(reasons: Sequence[str]) -> dict[str, Any]:
+    return {"gradable": False, "reasons": tuple(reasons), "verdict": Verdict.RETAKE}
 
 
-def _graded(
-    seen: ScreenedPhotograph, tasks: Sequence[Task], operating_points: dict[str, float], prediction: Prediction
-) -> ScreenedPhotograph:
+def _graded(tasks: Sequence[Task], operating_points: dict[str, float], prediction: Prediction) -> dict[str, Any]:
     verdicts = {}
     for task in tasks:
-        probs = tuple(float(p) for p in prediction.probs[task.name])
+        probs = tuple(prediction.probs[task.name].tolist())
         verdicts[task.name] = TaskVerdict(
             grade=probs.index(max(probs)),
             probs=probs,
@@ -237,5 +236,4 @@ def _graded(
             confidence=max(probs),
         )
     refer = any(verdict.referable for verdict in verdicts.values())
-    verdict = Verdict.REFER if refer else Verdict.NO_REFERRAL
-    return seen.model_copy(update={"gradable": True, "tasks": verdicts, "verdict": verdict})
+    return {"gradable": True, "tasks": verdicts, "verdict": Verdict.REFER if refer else Verdict.NO_REFERRAL}
