@@ -4,6 +4,7 @@
 #   make check   ruff, ruff format, mypy --strict, import-linter
 #   make kernels compiles the CUDA kernels ahead, into the package; needs nvcc, but no GPU
 #   make device-check [ENGINE=bundle]   on a Jetson or with an RTX card: device-report/, everything that only a device can show
+#   make bench ENGINE=bundle PHOTOS=folder   what needs no checkpoint of docs/benchmarks.md, for an OpenVINO bundle
 #   make wheel   dist/*.whl, with compiled kernels where nvcc is there; without them NVRTC compiles on the device
 
 PYTHON ?= python3
@@ -73,7 +74,10 @@ wheel: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 bench: setup
-	$(BIN)/python benchmarks/pipeline.py
+	@test -n "$(ENGINE)" -a -n "$(PHOTOS)" || { echo 'make bench ENGINE=bundle PHOTOS=folder'; exit 2; }
+	$(BIN)/python benchmarks/session_overhead.py $(ENGINE)
+	$(BIN)/python benchmarks/benchmark_app_agreement.py $(ENGINE)
+	$(BIN)/python benchmarks/folder.py $(ENGINE) $(PHOTOS)
 
 clean:
 	rm -rf $(VENV) .venv-device build dist *.egg-info demo-report device-report sall_edge/runtime/kernels/*.cubin

@@ -164,6 +164,7 @@ def test_a_missing_backend_is_an_error_that_says_what_to_install_and_nothing_els
     int8_engine: Engine, monkeypatch: pytest.MonkeyPatch, backend: Backend, module: str, remedy: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # what Python does for a module that is not there
+    monkeypatch.delitem(sys.modules, "sall_edge.runtime.openvino_library", raising=False)
     if module != "tensorrt":  # sall_edge.runtime.tensorrt imports its library only when asked
         monkeypatch.delitem(sys.modules, f"sall_edge.runtime.{module}")
         monkeypatch.delattr(sall_edge.runtime, module)
