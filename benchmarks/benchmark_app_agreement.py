@@ -7,7 +7,7 @@
                   C++; its input stays where it is and nobody reads the outputs.
 - bench:          what `sall-edge bench` reports as p50: MLPerf's LoadGen around `Session.run`, or the plain loop where
                   LoadGen is not installed.
-- plain loop:     `sall_edge.bench.latency.measure_latency`.
+- plain loop:     `sall_edge.bench.speed.latency.measure_latency`.
 - bare request:   start and wait, timed from Python: between this and the plain loop lie our copies and checks, between
                   this and benchmark_app lies the call from Python (`python_call_ms`: our clock less OpenVINO's).
 
@@ -30,8 +30,9 @@ import numpy as np
 from turns import HINTS, BareRequest, in_turn, in_words, ratio, write_result
 
 from sall_edge.artifacts import Engine, open_engine
-from sall_edge.bench.latency import measure_latency
-from sall_edge.bench.loadgen import loadgen_latency, loadgen_library
+from sall_edge.bench.speed.latency import measure_latency
+from sall_edge.bench.speed.loadgen import loadgen_latency, loadgen_library
+from sall_edge.bench.speed.trace import Trace
 from sall_edge.errors import BackendMissing
 from sall_edge.runtime.session import open_session
 
@@ -74,8 +75,11 @@ def plain_ms(engine: Engine, squares: np.ndarray, seconds: float) -> float:
 def bench_ms(engine: Engine, squares: np.ndarray, seconds: float) -> float:
     """LoadGen's median, after the short look that `sall-edge bench` takes too."""
     with open_session(engine) as session:
-        pilot = measure_latency(session, squares, seconds=0.5)
-        return loadgen_latency(loadgen_library(), session, squares, seconds=seconds, expected_ms=pilot.p50_ms).p50_ms
+        pilot, trace = Trace(), Trace()
+        measure_latency(session, squares, seconds=0.5, trace=pilot)
+        expected_ms = min(pilot.milliseconds)
+        run = loadgen_latency(loadgen_library(), session, squares, trace, seconds=seconds, expected_ms=expected_ms)
+    return run.p50_ms
 
 
 def bare_ms(engine: Engine, squares: np.ndarray, seconds: float, python_call_ms: list[float]) -> float:

@@ -87,7 +87,6 @@ def described(graph: Path, request: BareRequest, square: np.ndarray) -> dict[str
         "linear_layers_in_float": [
             layer for layer in found if layer["kind"] in LINEAR and layer["precision"] not in ("u8", "i8")
         ],
-        "layers": found,
     }
 
 

@@ -21,7 +21,7 @@ from calibration.ranges import Ranges, check_ranges
 from calibration.recentre import recentred
 from calibration.sessions import open_inner_session
 from sall_edge.artifacts import GraphManifest, OnnxModel
-from sall_edge.bench.accuracy import referable_probability
+from sall_edge.bench.accuracy.metrics import referable_probability
 
 __all__ = ["Cost", "Sensitivity", "measure_sensitivity", "step_count"]
 

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict
 from engines.limits import GateLimits, load_limits
 from engines.probes import PROBES, Probes, choose_probes
 from sall_edge.artifacts import Engine, sha256_of_file
-from sall_edge.bench.accuracy import Change, TaskAccuracy, measure_change, referable_probability
-from sall_edge.bench.grading import labelled_rows, measure_accuracy, predict_all
+from sall_edge.bench.accuracy.grading import labelled_rows, measure_accuracy, predict_all
+from sall_edge.bench.accuracy.metrics import Change, TaskAccuracy, measure_change, referable_probability
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.prepared_set import PreparedSet
 from sall_edge.runtime.session import open_reference, open_session

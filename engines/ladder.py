@@ -15,7 +15,7 @@ from engines.build import build_float, build_int8
 from engines.compiled import QUIET, CompilerOptions
 from engines.gate import Gate
 from sall_edge.artifacts import Engine, OnnxModel, QdqModel
-from sall_edge.bench.latency import measure_latency
+from sall_edge.bench.speed.latency import measure_latency
 from sall_edge.errors import BuildError, GateRefused
 from sall_edge.runtime.session import open_session
 from sall_edge.spec import Precision, TargetSpec

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sall_edge.artifacts import Engine
-from sall_edge.bench.accuracy import referable_probability
+from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import ArtefactForeign, BuildError
 from sall_edge.spec import Task
 

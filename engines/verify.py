@@ -13,7 +13,7 @@ import numpy.typing as npt
 from engines.probes import Probes
 from engines.smoke import SUM_TOLERANCE
 from sall_edge.artifacts import Engine
-from sall_edge.bench.accuracy import referable_probability
+from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import GateRefused
 from sall_edge.runtime.session import open_session
 from sall_edge.spec import Precision, Task

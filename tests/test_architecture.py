@@ -70,7 +70,9 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(tmp_path: Path) -> N
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == TOP_LEVEL
-    assert {"sall_edge/py.typed", "sall_edge/bench/templates/report.html", "trainer/tasks/retina.toml"} <= set(names)
+    assert {"sall_edge/py.typed", "sall_edge/bench/report/templates/report.html", "trainer/tasks/retina.toml"} <= set(
+        names
+    )
     assert {"engines/targets/openvino-cpu.toml", "sall_edge/runtime/kernels/prepare.cu"} <= set(names)
     assert not [name for name in names if name.endswith((".safetensors", ".onnx", ".pth", ".jpg"))]
 

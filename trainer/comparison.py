@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from sall_edge.bench.accuracy import (
+from sall_edge.bench.accuracy.metrics import (
     Change,
     expected_calibration_error,
     quadratic_weighted_kappa,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sall_edge.artifacts import Checkpoint
-from sall_edge.bench.accuracy import quadratic_weighted_kappa, referable_auc, referable_probability
+from sall_edge.bench.accuracy.metrics import quadratic_weighted_kappa, referable_auc, referable_probability
 from trainer.checkpoint import load_network
 from trainer.data import Squares, tensors_of
 from trainer.losses import UNKNOWN

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from sall_edge.artifacts import Checkpoint
-from sall_edge.bench.accuracy import referable_probability
+from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import TrainingError
 from sall_edge.fundus.field import find_field
 from sall_edge.fundus.phantom import PhantomRecord, phantom_at, record_at

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from sall_edge.bench.accuracy import referable_probability
+from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import TrainingError
 from sall_edge.spec import Task
 

@@ -17,8 +17,8 @@ from engines.rebuild import rebuild
 from engines.smoke import smoke
 from engines.targets import load_target
 from sall_edge.artifacts import Engine, EngineManifest, open_engine, seal
-from sall_edge.bench.accuracy import referable_probability
-from sall_edge.bench.grading import predict_all
+from sall_edge.bench.accuracy.grading import predict_all
+from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import ArtefactMissing
 from sall_edge.fundus.prepare import golden_square
 from sall_edge.runtime.session import open_reference, open_session

@@ -12,7 +12,7 @@ from benchmarks.device_check.order import SQUARES_NAME, SUBJECT_NAME, Order, Sub
 from engines.compile import GRAPH_NAMES
 from engines.targets import load_target
 from sall_edge.artifacts import Engine, EngineManifest, open_engine
-from sall_edge.bench.accuracy import referable_probability
+from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import BackendMissing
 from sall_edge.fundus.phantom.cohort import phantom_at
 from sall_edge.fundus.prepare import golden_square, prepare

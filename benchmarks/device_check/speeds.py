@@ -15,7 +15,7 @@ from benchmarks.device_check.board import sensors
 from benchmarks.device_check.findings import Findings
 from benchmarks.device_check.order import Arm, Order
 from sall_edge.artifacts import Engine, open_engine
-from sall_edge.bench.latency import measure_latency, measure_throughput
+from sall_edge.bench.speed.latency import measure_latency, measure_throughput
 from sall_edge.fundus.phantom.cohort import phantom_at
 from sall_edge.fundus.prepare import cut_square
 from sall_edge.runtime.cuda import Gpu, open_gpu, require_driver

@@ -7,21 +7,21 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from sall_edge.artifacts import Engine
-from sall_edge.bench.accuracy import ReliabilityBin, TaskAccuracy
-from sall_edge.bench.clinic import Clinic
-from sall_edge.bench.columns import Group, Imageability
-from sall_edge.bench.gradable_set import GradableSet
-from sall_edge.bench.grading import Flip, predict_all
-from sall_edge.bench.latency import Latency, Throughput
-from sall_edge.bench.memory import forget_peak
-from sall_edge.bench.monitor import Monitored
+from sall_edge.bench.accuracy.columns import Group, Imageability
+from sall_edge.bench.accuracy.gradable_set import GradableSet
+from sall_edge.bench.accuracy.grading import Flip, predict_all
+from sall_edge.bench.accuracy.metrics import ReliabilityBin, TaskAccuracy
+from sall_edge.bench.accuracy.roc import Roc
+from sall_edge.bench.accuracy.side_by_side import Answer, Reference, ReferenceAnswers, judge_answers
 from sall_edge.bench.monitors.here import monitors_here
-from sall_edge.bench.roc import Roc
-from sall_edge.bench.side_by_side import Answer, Reference, ReferenceAnswers, judge_answers
-from sall_edge.bench.stages import STAGES_SHARE, Stages, measure_stages
-from sall_edge.bench.timing import BATCH, Timing, time_session
-from sall_edge.bench.trace import Moment
-from sall_edge.bench.watch import Watch
+from sall_edge.bench.monitors.monitor import Monitored
+from sall_edge.bench.monitors.watch import Watch
+from sall_edge.bench.speed.clinic import Clinic
+from sall_edge.bench.speed.latency import Latency, Throughput
+from sall_edge.bench.speed.memory import forget_peak
+from sall_edge.bench.speed.stages import STAGES_SHARE, Stages, measure_stages
+from sall_edge.bench.speed.timing import BATCH, Timing, time_session
+from sall_edge.bench.speed.trace import Moment
 from sall_edge.errors import LabelsError
 from sall_edge.runtime.session import open_session
 from sall_edge.spec import Profile, Task

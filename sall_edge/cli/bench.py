@@ -60,7 +60,7 @@ def bench(
         return
     began = datetime.now(timezone.utc)
     if html is not None:
-        from sall_edge.bench.report_files import check_report
+        from sall_edge.bench.report.files import check_report
 
         check_report(html)
     opened = [open_engine(path) for path in engines or []]
@@ -73,7 +73,7 @@ def bench(
 
 def _print(engines: "Sequence[Engine]", reports: "Sequence[BenchReport]", as_json: bool) -> None:
     if as_json:
-        from sall_edge.bench.report_json import json_from_reports
+        from sall_edge.bench.report.as_json import json_from_reports
 
         typer.echo(json_from_reports(reports))
         return
@@ -97,8 +97,8 @@ def run_facts(began: datetime, labels: "Sequence[Path]", split: str, profile: Pr
 def _write_report(
     page: Path, engines: "Sequence[Engine]", reports: "Sequence[BenchReport]", facts: dict[str, str]
 ) -> None:
-    from sall_edge.bench.pictures import picture_flips
-    from sall_edge.bench.report import Benched, write_report
+    from sall_edge.bench.report.pictures import picture_flips
+    from sall_edge.bench.report.write import Benched, write_report
 
     benched = [
         Benched(report=report, manifest=engine.manifest, flipped=picture_flips(engine, report.flips))
@@ -112,8 +112,8 @@ def bench_engine(
 ) -> "BenchReport":
     """One engine measured, with a progress bar."""
     from sall_edge.bench.measure import bench as measure
-    from sall_edge.bench.stages import STAGES_SHARE
-    from sall_edge.bench.timing import length_s
+    from sall_edge.bench.speed.stages import STAGES_SHARE
+    from sall_edge.bench.speed.timing import length_s
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.runtime.machine import describe
 

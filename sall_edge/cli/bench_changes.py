@@ -10,8 +10,8 @@ import typer
 from sall_edge.cli.bench_text import aligned
 
 if TYPE_CHECKING:
-    from sall_edge.bench.compare import Comparison
-    from sall_edge.bench.paired import Shift
+    from sall_edge.bench.comparison.compare import Comparison
+    from sall_edge.bench.comparison.paired import Shift
 
 __all__ = ["print_changes_as_json", "print_changes_as_text"]
 
@@ -28,7 +28,7 @@ def print_changes_as_text(before: Path, after: Path) -> None:
 
 
 def _compared(before: Path, after: Path) -> "Sequence[Comparison]":
-    from sall_edge.bench.compare import compare_runs, match_engines, read_reports
+    from sall_edge.bench.comparison.compare import compare_runs, match_engines, read_reports
 
     return [compare_runs(*pair) for pair in match_engines(read_reports(before), read_reports(after))]
 

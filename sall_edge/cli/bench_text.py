@@ -7,7 +7,7 @@ from sall_edge.cli.evaluate import accuracy_table
 
 if TYPE_CHECKING:
     from sall_edge.artifacts import Engine
-    from sall_edge.bench.columns import Group, Imageability
+    from sall_edge.bench.accuracy.columns import Group, Imageability
     from sall_edge.bench.measure import BenchReport
 
 __all__ = ["accuracy_lines", "aligned", "group_lines", "imageability_lines", "side_by_side"]

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sall_edge.bench.measure import BenchReport
-    from sall_edge.bench.monitor import Monitored
-    from sall_edge.bench.stages import Stages
+    from sall_edge.bench.monitors.monitor import Monitored
+    from sall_edge.bench.speed.stages import Stages
 
 __all__ = ["monitored_text", "stages_table", "timing_lines"]
 

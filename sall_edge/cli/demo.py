@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sall_edge.artifacts import Checkpoint, Engine
     from sall_edge.bench.measure import BenchReport
-    from sall_edge.bench.pictures import Picture
+    from sall_edge.bench.report.pictures import Picture
     from sall_edge.fundus.labels import LabelledPhotograph
     from sall_edge.spec import Task
     from trainer.options import TrainingOptions
@@ -45,7 +45,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Draws the photographs and trains.")] = 0,
 ) -> None:
     """The whole chain on synthetic photographs: draw, train, export, calibrate, build, bench, screen, report."""
-    from sall_edge.bench.report_files import check_report
+    from sall_edge.bench.report.files import check_report
     from sall_edge.cli.bench import bench_engine
     from sall_edge.cli.evaluate import accuracy_table
     from sall_edge.cli.looking import LookedOnce
@@ -131,8 +131,8 @@ def _build(checkpoint: "Checkpoint", labels: Path, folder: Path, seed: int) -> "
 def _write_report(
     page: Path, engine: "Engine", report: "BenchReport", facts: dict[str, str], pictures: "Sequence[Picture]"
 ) -> None:
-    from sall_edge.bench.pictures import picture_flips
-    from sall_edge.bench.report import Benched, write_report
+    from sall_edge.bench.report.pictures import picture_flips
+    from sall_edge.bench.report.write import Benched, write_report
 
     benched = Benched(report=report, manifest=engine.manifest, flipped=picture_flips(engine, report.flips))
     write_report(page, [benched], title="sall-edge demo", facts=facts, pictures=pictures)
@@ -140,7 +140,7 @@ def _write_report(
 
 def _pictures(engine: "Engine", labels: Path) -> "Sequence[Picture]":
     """Overlays of the first test photographs of each kind, chosen by their labels and not by the result."""
-    from sall_edge.bench.pictures import Picture
+    from sall_edge.bench.report.pictures import Picture
     from sall_edge.fundus.labels import in_split, read_labels
     from sall_edge.runtime.session import open_session
     from sall_edge.screening.overlay import draw_overlay

@@ -12,8 +12,8 @@ from sall_edge.cli.arguments import Json, Labels, Split
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sall_edge.bench.accuracy import TaskAccuracy
-    from sall_edge.bench.grading import F32
+    from sall_edge.bench.accuracy.grading import F32
+    from sall_edge.bench.accuracy.metrics import TaskAccuracy
     from sall_edge.fundus.prepared_set import PreparedSet
     from sall_edge.spec import Task
 
@@ -42,14 +42,14 @@ def evaluate(
 
     Every photograph that can be prepared is graded; bench leaves out what screen would send back for a retake.
     """
-    from sall_edge.bench.grading import measure_accuracy, predict_all
+    from sall_edge.bench.accuracy.grading import measure_accuracy, predict_all
     from sall_edge.cli.preparing import prepare_shown
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import in_split, read_labels
     from sall_edge.spec import TaskSet
 
     if html is not None:
-        from sall_edge.bench.report_files import check_page
+        from sall_edge.bench.report.files import check_page
 
         check_page(html)
     artefact = open_checkpoint(source) if (source / "weights.safetensors").is_file() else open_engine(source)
@@ -92,8 +92,8 @@ def _write_page(
     probs: "dict[str, F32]",
     accuracy: "dict[str, TaskAccuracy]",
 ) -> None:
-    from sall_edge.bench.grading import labelled_rows
-    from sall_edge.bench.report import write_evaluation
+    from sall_edge.bench.accuracy.grading import labelled_rows
+    from sall_edge.bench.report.write import write_evaluation
 
     tasks = [task for task in artefact.manifest.tasks if task.name in accuracy]
     rows = {task.name: labelled_rows(prepared.photographs, task) for task in tasks}

@@ -8,7 +8,7 @@ from sall_edge.artifacts import Manifest
 from sall_edge.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
-    from sall_edge.bench.gradable_set import GradableSet
+    from sall_edge.bench.accuracy.gradable_set import GradableSet
 
 __all__ = ["LookedOnce"]
 
@@ -22,7 +22,7 @@ class LookedOnce:
     """
 
     def __init__(self, labels: Sequence[Path], split: str) -> None:
-        from sall_edge.bench.side_by_side import ReferenceAnswers
+        from sall_edge.bench.accuracy.side_by_side import ReferenceAnswers
 
         self.references = ReferenceAnswers()
         self._labels = labels
@@ -35,7 +35,7 @@ class LookedOnce:
         Raises:
             LabelsError: The labels break a rule, or no photograph may be graded.
         """
-        from sall_edge.bench.gradable_set import look_at_all
+        from sall_edge.bench.accuracy.gradable_set import look_at_all
         from sall_edge.fundus.labels import in_split, read_labels
         from sall_edge.spec import TaskSet
 

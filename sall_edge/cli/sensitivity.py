@@ -42,7 +42,7 @@ def sensitivity(
         progress.stage("quantizing layers", step_count(graph))
         found = measure_sensitivity(graph, ranges, prepared.squares, advance=progress.advance)
     if picture is not None:
-        from sall_edge.bench.sensitivity_plot import draw_sensitivity
+        from sall_edge.bench.report.sensitivity_plot import draw_sensitivity
 
         draw_sensitivity([(cost.layer, cost.kl) for cost in found.alone], picture)
     typer.echo(found.model_dump_json(indent=2) if as_json else sensitivity_table(found))

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.device_check import builds, graphs
 from benchmarks.device_check.order import Arm, Order
 from sall_edge.artifacts import open_engine
-from sall_edge.bench.accuracy import referable_probability
+from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import BackendMissing
 from sall_edge.runtime.session import open_session
 from sall_edge.spec import Precision

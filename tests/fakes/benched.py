@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from sall_edge.bench.latency import Latency, Throughput
+from sall_edge.bench.accuracy.side_by_side import Answer
 from sall_edge.bench.measure import BenchReport
-from sall_edge.bench.side_by_side import Answer
-from sall_edge.bench.trace import Moment
+from sall_edge.bench.speed.latency import Latency, Throughput
+from sall_edge.bench.speed.trace import Moment
 from sall_edge.spec import Profile, Task
 
 TASK = Task(name="dr", title="DR", column="dr_grade", grades=("none", "mild", "severe"), referable_from=1)

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from sall_edge.artifacts import EngineManifest
-from sall_edge.bench.accuracy import ReliabilityBin, TaskAccuracy
-from sall_edge.bench.columns import Group, Imageability
-from sall_edge.bench.grading import Flip
-from sall_edge.bench.latency import Latency, Throughput
-from sall_edge.bench.loadgen_log import EarlyStopping, LoadgenRun
+from sall_edge.bench.accuracy.columns import Group, Imageability
+from sall_edge.bench.accuracy.grading import Flip
+from sall_edge.bench.accuracy.metrics import ReliabilityBin, TaskAccuracy
+from sall_edge.bench.accuracy.roc import Roc
+from sall_edge.bench.accuracy.side_by_side import Reference
 from sall_edge.bench.measure import BenchReport
-from sall_edge.bench.monitor import Monitored, Reading
-from sall_edge.bench.pictures import FlippedPhotograph, Picture
-from sall_edge.bench.report import Benched, write_report
-from sall_edge.bench.roc import Roc
-from sall_edge.bench.side_by_side import Reference
-from sall_edge.bench.stages import Stage, Stages
-from sall_edge.bench.trace import Moment
+from sall_edge.bench.monitors.monitor import Monitored, Reading
+from sall_edge.bench.report.pictures import FlippedPhotograph, Picture
+from sall_edge.bench.report.write import Benched, write_report
+from sall_edge.bench.speed.latency import Latency, Throughput
+from sall_edge.bench.speed.loadgen_log import EarlyStopping, LoadgenRun
+from sall_edge.bench.speed.stages import Stage, Stages
+from sall_edge.bench.speed.trace import Moment
 from sall_edge.spec import Backend, ImageSpec, Precision, Profile, TargetSpec, Task
 
 __all__ = [

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sall_edge.bench.accuracy import referable_probability
+from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import TrainingError
 from sall_edge.spec import Task
 from trainer.reliability import fitted_temperature, negative_log_likelihood, operating_point, softmax

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sall_edge.bench.monitor import Seen
 from sall_edge.bench.monitors.files import text
+from sall_edge.bench.monitors.monitor import Seen
 
 __all__ = ["Guest", "own_cpu_seconds"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sall_edge.bench.monitor import Monitor
 from sall_edge.bench.monitors.guest import Guest
 from sall_edge.bench.monitors.jetson import Board, BoardLimits, JetsonStats
+from sall_edge.bench.monitors.monitor import Monitor
 from sall_edge.bench.monitors.nvml import Nvml
 from sall_edge.bench.monitors.processor import Processor
 from sall_edge.bench.monitors.rapl import Rapl

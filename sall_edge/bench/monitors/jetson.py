@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from sall_edge.bench.monitor import Seen
 from sall_edge.bench.monitors.files import integer, integers, text
+from sall_edge.bench.monitors.monitor import Seen
 from sall_edge.bench.monitors.processor import hottest_c, thermal_sensors
 
 __all__ = ["Board", "BoardLimits", "JetsonStats"]

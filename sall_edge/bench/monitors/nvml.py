@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from sall_edge.bench.monitor import Seen
+from sall_edge.bench.monitors.monitor import Seen
 
 __all__ = ["Nvml"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sall_edge.bench.monitor import Seen
 from sall_edge.bench.monitors.files import integers, text
+from sall_edge.bench.monitors.monitor import Seen
 
 __all__ = ["Processor", "hottest_c", "thermal_sensors"]
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sall_edge.bench.monitor import Seen
 from sall_edge.bench.monitors.files import integer, text
+from sall_edge.bench.monitors.monitor import Seen
 
 __all__ = ["Rapl"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sall_edge.artifacts import Engine
-from sall_edge.bench.gradable_set import look_at_all
-from sall_edge.bench.grading import find_flips, measure_accuracy, predict_all
+from sall_edge.bench.accuracy.gradable_set import look_at_all
+from sall_edge.bench.accuracy.grading import find_flips, measure_accuracy, predict_all
 from sall_edge.bench.measure import BenchReport, bench
 from sall_edge.bench.monitors.processor import Processor
 from sall_edge.fundus.labels import LabelledPhotograph, in_split, read_labels

@@ -6,10 +6,10 @@ import numpy as np
 from fakes.benched import TASK, answers, benched
 
 from sall_edge.artifacts import Engine
-from sall_edge.bench.accuracy import measure_task
-from sall_edge.bench.columns import Group, Imageability
-from sall_edge.bench.grading import Flip
-from sall_edge.bench.side_by_side import Reference
+from sall_edge.bench.accuracy.columns import Group, Imageability
+from sall_edge.bench.accuracy.grading import Flip
+from sall_edge.bench.accuracy.metrics import measure_task
+from sall_edge.bench.accuracy.side_by_side import Reference
 from sall_edge.cli.bench_text import aligned, group_lines, imageability_lines, side_by_side
 from sall_edge.spec import ImageSpec
 

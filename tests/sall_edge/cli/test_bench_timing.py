@@ -1,7 +1,7 @@
 """What people read of stages and monitors."""
 
-from sall_edge.bench.monitor import Monitored, Reading
-from sall_edge.bench.stages import Stage, Stages
+from sall_edge.bench.monitors.monitor import Monitored, Reading
+from sall_edge.bench.speed.stages import Stage, Stages
 from sall_edge.cli.bench_timing import monitored_text, stages_table
 
 DECODE = Stage(

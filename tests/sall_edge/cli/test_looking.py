@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sall_edge.bench.gradable_set
-import sall_edge.bench.side_by_side
+import sall_edge.bench.accuracy.gradable_set
+import sall_edge.bench.accuracy.side_by_side
 from sall_edge.artifacts import Engine
-from sall_edge.bench.side_by_side import ReferenceAnswers
+from sall_edge.bench.accuracy.side_by_side import ReferenceAnswers
 from sall_edge.cli.looking import LookedOnce
 from sall_edge.cli.progress import ProgressBar
 from sall_edge.spec import ImageSpec
@@ -18,13 +18,13 @@ from sall_edge.spec import ImageSpec
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are read from now on."""
     seen: list[Path] = []
-    look = sall_edge.bench.gradable_set.look
+    look = sall_edge.bench.accuracy.gradable_set.look
 
     def counted(path: Path, image: ImageSpec) -> object:
         seen.append(path)
         return look(path, image)
 
-    monkeypatch.setattr(sall_edge.bench.gradable_set, "look", counted)
+    monkeypatch.setattr(sall_edge.bench.accuracy.gradable_set, "look", counted)
     return seen
 
 
@@ -66,7 +66,7 @@ def test_an_fp32_graph_runs_once_for_engines_that_share_it(
     def refuse(engine: Engine) -> None:
         raise AssertionError(engine)
 
-    monkeypatch.setattr(sall_edge.bench.side_by_side, "open_reference", refuse)
+    monkeypatch.setattr(sall_edge.bench.accuracy.side_by_side, "open_reference", refuse)
     assert references.of(tiny_engine, squares, advance=lambda: ticks.append(None)) is first
     assert len(ticks) == 6
     with pytest.raises(AssertionError):

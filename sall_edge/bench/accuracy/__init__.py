@@ -1,0 +1,1 @@
+"""How right an engine is, next to its FP32 graph."""

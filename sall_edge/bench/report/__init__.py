@@ -1,0 +1,1 @@
+"""A bench or an evaluation as files for people."""
