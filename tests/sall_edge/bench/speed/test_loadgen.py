@@ -184,12 +184,16 @@ def test_a_process_that_is_interrupted_ends_with_its_own_error_and_not_in_loadge
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "measuring\n"
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        assert process.stdout.readline() == "measuring\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     assert err.strip().splitlines()[-1] == "KeyboardInterrupt"
     assert process.returncode in {1, 130, -signal.SIGINT}  # and not SIGABRT
 
