@@ -34,6 +34,7 @@ import torch
 from turns import BareRequest, in_turn, write_result
 
 from sall_edge.artifacts import open_checkpoint, open_engine
+from sall_edge.bench.speed.floor import Floor
 from sall_edge.fundus.decode import decode, read_bytes
 from sall_edge.runtime.session import Session, open_session
 from sall_edge.screening.verdict import examine, find_photographs
@@ -44,15 +45,6 @@ PAUSE_S = 0.005
 CAMERA = "8-10 MP JPEG"
 ARMS = ("ours", "floor", "eager", "peer", "command")
 TARGETS = {"ours_over_floor": "at most 1.15", "eager_over_ours": "at least 5.5", "peer_over_ours": "at least 8"}
-
-
-FLAGS = {
-    1: cv2.IMREAD_COLOR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
-"""By `scale_of`."""
 
 
 class Peer:
@@ -92,12 +84,6 @@ class Peer:
         return dict(json.loads(line))
 
 
-def floor(path: Path, flag: int, request: BareRequest) -> None:
-    """Scaled decode and the bare request."""
-    cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flag)
-    request.infer()
-
-
 def eager(path: Path, network: SallNetwork, side: int) -> None:
     """What a user would write."""
     photograph = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
@@ -121,6 +107,7 @@ def measure(
     """Median milliseconds of each arm, one row a photograph; and the photographs that are not graded."""
     side = session.manifest.image.side_px
     request = BareRequest(session.engine.blob_path, np.zeros((side, side, 3), np.uint8))
+    floor = Floor(request.infer)
     rows, ungraded = [], []
     for path in photographs:
         examined = examine(session, path)
@@ -131,7 +118,7 @@ def measure(
         scale = scale_of(path, side)
         arms: dict[str, Callable[[], float | None]] = {
             "ours": lambda path=path: (examine(session, path), None)[1],
-            "floor": lambda path=path, scale=scale: floor(path, FLAGS[scale], request),
+            "floor": lambda path=path, scale=scale: floor.measure(path, scale).total_ms,
             "eager": lambda path=path: eager(path, network, side),
         }
         if peer.missing is None:

@@ -128,9 +128,7 @@ def bench(
         if prepared:
             stage("grading, engine and FP32", 2 * len(paths))
         after = predict_all(session, squares, advance=advance) if prepared else {}
-    memory = {"peak_rss_mb": timing.peak_rss_mb, "start_rss_mb": start_rss_mb}
-    report = _with_speed(engine, profile, timing, monitored, device)
-    report = report.model_copy(update={"stages": stages, "memory": memory})
+    report = _with_speed(engine, profile, timing, monitored, stages, device, start_rss_mb)
     if prepared is None:
         return report
     before = (references or ReferenceAnswers()).of(engine, squares, advance=advance)
@@ -138,7 +136,13 @@ def bench(
 
 
 def _with_speed(
-    engine: Engine, profile: Profile, timing: Timing, monitored: Monitored, device: dict[str, Any]
+    engine: Engine,
+    profile: Profile,
+    timing: Timing,
+    monitored: Monitored,
+    stages: Stages | None,
+    device: dict[str, Any],
+    start_rss_mb: float,
 ) -> BenchReport:
     manifest = engine.manifest
     return BenchReport(
@@ -151,11 +155,12 @@ def _with_speed(
         versions=device["versions"],
         latency=timing.speed.latency,
         throughput=timing.speed.throughput,
-        memory={},
+        memory={"peak_rss_mb": timing.peak_rss_mb, "start_rss_mb": start_rss_mb},
         not_for_claims=timing.not_for_claims(profile, monitored.throttled),
         distribution_ms=timing.speed.trace.distribution_ms(),
         over_time=timing.speed.trace.over_time(),
         clinic=timing.clinic,
+        stages=stages,
         monitored=monitored,
     )
 
