@@ -2,7 +2,8 @@
 
     python benchmarks/bare_start.py GRAPH SIDE PHOTOGRAPH SCALE_DENOMINATOR [--phases]
 
-GRAPH is an ONNX file, which is compiled, or a network that OpenVINO exported (`.blob`), which is imported.
+GRAPH is an ONNX file or OpenVINO's IR, which is compiled, or a network that OpenVINO exported (`.blob`), which is
+imported. `start_up.py` gives it the network that the product compiles.
 No field of view, no quality, no hashes, no verdict: what any program with these two libraries has to do. With
 `--phases` the last line says in milliseconds what took how long.
 """

@@ -3,8 +3,9 @@
     python benchmarks/benchmark_app_agreement.py ENGINE [--rounds 11] [--seconds 5] [--json FILE]
 
 - benchmark_app:  the program of the openvino wheel in its own process: synchronous, batch one, the same performance
-                  hint, precision hint and threads, as the engine's session. Its latency is the request's own clock, in
-                  C++; its input stays where it is and nobody reads the outputs.
+                  hint, precision hint and threads, as the engine's session, on the same network: the engine's graph
+                  with what `openvino_rewrites` rewrites, saved as OpenVINO's IR. Its latency is the request's own
+                  clock, in C++; its input stays where it is and nobody reads the outputs.
 - bench:          what `sall-edge bench` reports as p50: MLPerf's LoadGen around `Session.run`, or the plain loop where
                   LoadGen is not installed.
 - plain loop:     `sall_edge.bench.speed.latency.measure_latency`.
@@ -27,13 +28,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import HINTS, BareRequest, in_turn, in_words, ratio_within_rounds, write_result
+from turns import in_turn, in_words, ratio_within_rounds, write_result
 
 from sall_edge.artifacts import Engine, open_engine
+from sall_edge.bench.speed.bare_request import BareRequest
 from sall_edge.bench.speed.latency import measure_latency
 from sall_edge.bench.speed.loadgen import loadgen_latency, loadgen_library
 from sall_edge.bench.speed.trace import Trace
 from sall_edge.errors import BackendMissing
+from sall_edge.runtime.openvino import compile_properties
+from sall_edge.runtime.openvino_library import ov
+from sall_edge.runtime.openvino_rewrites import read_network
 from sall_edge.runtime.session import open_session
 
 TARGET = 0.05
@@ -43,17 +48,20 @@ SQUARES = 8
 def benchmark_app_ms(engine: Engine, seconds: int) -> float:
     """Its median latency."""
     side, threads = engine.manifest.image.side_px, engine.manifest.target.threads
+    hints = compile_properties(threads=threads)
     program = "import sys; from openvino.tools.benchmark.main import main; sys.exit(main())"
     with tempfile.TemporaryDirectory() as folder:
         more = {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
         config = Path(folder) / "config.json"
         config.write_text(json.dumps({"CPU": more}), encoding="utf-8")
+        network = Path(folder) / "network.xml"
+        ov.save_model(read_network(ov.Core(), engine.blob_path, (1, side, side, 3)), network, compress_to_fp16=False)
         options = {
-            "-m": str(engine.blob_path),
+            "-m": str(network),
             "-d": "CPU",
             "-api": "sync",
-            "-hint": HINTS["PERFORMANCE_HINT"].lower(),
-            "-infer_precision": HINTS["INFERENCE_PRECISION_HINT"],
+            "-hint": str(hints["PERFORMANCE_HINT"]).lower(),
+            "-infer_precision": str(hints["INFERENCE_PRECISION_HINT"]),
             "-shape": f"[1,{side},{side},3]",
             "-t": str(seconds),
             "-load_config": str(config),

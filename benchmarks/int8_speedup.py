@@ -23,9 +23,12 @@ from typing import Any
 import numpy as np
 import openvino as ov
 from random_networks import graphs
-from turns import HINTS, BareRequest, in_turn, in_words, ratio, write_result
+from turns import in_turn, in_words, ratio, write_result
 
+from sall_edge.bench.speed.bare_request import BareRequest
 from sall_edge.runtime.machine import cpu_flags, is_int8_exact
+from sall_edge.runtime.openvino import compile_properties
+from sall_edge.runtime.openvino_rewrites import read_network
 
 NETWORKS = (
     "tf_efficientnet_lite0:512",
@@ -57,9 +60,10 @@ FACTS = {"layerType": "kind", "runtimePrecision": "precision", "primitiveType": 
 
 def profile(graph: Path, square: np.ndarray) -> dict[str, float]:
     """Microseconds by layer, medians of `COUNTED` inferences."""
-    model = ov.Core().read_model(graph)
-    model.reshape([1, *square.shape])
-    request = ov.compile_model(model, "CPU", HINTS | {"PERF_COUNT": True}).create_infer_request()
+    core = ov.Core()
+    model = read_network(core, graph, (1, *square.shape))
+    properties = compile_properties(threads=0) | {"PERF_COUNT": True}
+    request = core.compile_model(model, "CPU", properties).create_infer_request()
     request.set_input_tensor(ov.Tensor(square[None].copy()))
     samples: dict[str, list[float]] = defaultdict(list)
     for index in range(COUNTED + 5):

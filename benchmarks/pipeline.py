@@ -31,9 +31,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from turns import BareRequest, in_turn, write_result
+from turns import in_turn, write_result
 
 from sall_edge.artifacts import open_checkpoint, open_engine
+from sall_edge.bench.speed.bare_request import BareRequest
 from sall_edge.bench.speed.floor import Floor
 from sall_edge.fundus.decode import decode, read_bytes
 from sall_edge.runtime.session import Session, open_session

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import BareRequest, in_turn, in_words, ratio, write_result
+from turns import in_turn, in_words, ratio, write_result
 
 from sall_edge.artifacts import open_engine
+from sall_edge.bench.speed.bare_request import BareRequest
 from sall_edge.runtime.session import Session, open_session
 
 TARGET = 1.03

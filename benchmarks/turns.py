@@ -9,43 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from sall_edge.runtime.machine import describe
 
 RESAMPLES = 1000
 BLOCKS = 30
 """Rounds of one block stand or fall together: what else the machine does lasts longer than a round."""
-
-HINTS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-"""What `sall_edge.runtime.openvino` compiles with."""
-
-
-class BareRequest:
-    """OpenVINO with nothing of ours around it: a graph, its static batch of one, and a square in its buffer."""
-
-    def __init__(self, graph: Path, square: np.ndarray, *, threads: int = 0) -> None:
-        model = ov.Core().read_model(graph)
-        model.reshape([1, *square.shape])
-        hints = HINTS | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
-        self.compiled = ov.compile_model(model, "CPU", hints)
-        self._buffer = square[None].copy()
-        self._request = self.compiled.create_infer_request()
-        self._request.set_input_tensor(ov.Tensor(self._buffer, shared_memory=True))
-
-    def load(self, square: np.ndarray) -> None:
-        """Another square; no part of what is timed."""
-        np.copyto(self._buffer, square[None])
-
-    @property
-    def own_ms(self) -> float:
-        """What the last inference took by OpenVINO's own clock, which starts and stops in C++."""
-        return float(self._request.latency)
-
-    def infer(self) -> None:
-        """One inference; the outputs stay where OpenVINO puts them."""
-        self._request.start_async()
-        self._request.wait()
 
 
 def in_turn(

@@ -9,6 +9,7 @@ from engines.compiled import Compiled, KernelReport, words
 from sall_edge.errors import BuildError
 from sall_edge.runtime.openvino import library_version
 from sall_edge.runtime.openvino_library import ov
+from sall_edge.runtime.openvino_rewrites import rewrite
 
 __all__ = ["compile_graph"]
 
@@ -24,7 +25,10 @@ def compile_graph(graph: Path) -> Compiled:
     """
     version = library_version()
     try:
-        compiled = ov.Core().compile_model(str(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        core = ov.Core()
+        model = core.read_model(graph)
+        rewrite(model)  # what runs is listed, not what was exported
+        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as cause:
         why = str(cause).strip().splitlines()[-1]
         fix = "export the graph again; when it came from this project, report it with the graph"

@@ -21,6 +21,7 @@ from sall_edge.errors import ArtefactForeign
 from sall_edge.runtime.compiled_cache import CompiledCache, cache_key
 from sall_edge.runtime.inference_times import InferenceTimes
 from sall_edge.runtime.openvino_library import ov
+from sall_edge.runtime.openvino_rewrites import REWRITE_VERSION, read_network
 
 __all__ = ["OpenvinoRunner", "compile_properties", "library_version", "open_runner"]
 
@@ -129,6 +130,7 @@ class OpenvinoRunner:
             return self._compiled_from_graph(batch)
         key = cache_key(
             hashlib.sha256(self._graph.read_bytes()).hexdigest(),
+            REWRITE_VERSION,
             ov.get_version(),
             *_processor(self._core),
             sorted(self._properties.items()),
@@ -146,8 +148,7 @@ class OpenvinoRunner:
 
     def _compiled_from_graph(self, batch: int) -> ov.CompiledModel:
         try:
-            model = self._core.read_model(self._graph)
-            model.reshape([batch, *self._shape[1:]])
+            model = read_network(self._core, self._graph, (batch, *self._shape[1:]))
             return self._core.compile_model(model, "CPU", self._properties)
         except RuntimeError as cause:
             raise ArtefactForeign(

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["ov"]
+__all__ = ["ov", "passes"]
 
 CONVERTER = "openvino.tools.ovc"
 
@@ -29,3 +29,4 @@ def _missing(module: str) -> Iterator[None]:
 
 with _missing(CONVERTER):
     import openvino as ov
+    from openvino import passes

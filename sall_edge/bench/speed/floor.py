@@ -73,7 +73,7 @@ class Floor:
 
 
 def bare_request(session: Session, square: U8) -> Request | None:
-    """What runs the session's graph by OpenVINO alone, with the same hints and threads; None for another backend.
+    """What runs the session's network by OpenVINO alone, with the same hints and threads; None for another backend.
 
     Args:
         session: An open engine, from `open_session`.
@@ -81,21 +81,9 @@ def bare_request(session: Session, square: U8) -> Request | None:
     """
     if session.served_by.backend is not Backend.OPENVINO:
         return None
-    from sall_edge.runtime.openvino import compile_properties
-    from sall_edge.runtime.openvino_library import ov
+    from sall_edge.bench.speed.bare_request import BareRequest
 
-    core = ov.Core()
-    model = core.read_model(session.engine.blob_path)
-    model.reshape([1, *square.shape])
-    properties = compile_properties(threads=session.manifest.target.threads)
-    request = core.compile_model(model, "CPU", properties).create_infer_request()
-    request.set_input_tensor(ov.Tensor(square[np.newaxis].copy()))
-
-    def infer() -> None:
-        request.start_async()
-        request.wait()
-
-    return infer
+    return BareRequest(session.engine.blob_path, square, threads=session.manifest.target.threads).infer
 
 
 def without_request(backend: Backend) -> str:

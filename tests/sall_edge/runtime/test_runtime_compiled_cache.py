@@ -9,6 +9,7 @@ import pytest
 from fakes.tiny_graph import squares
 
 from sall_edge.artifacts import Engine
+from sall_edge.runtime import openvino
 from sall_edge.runtime.compiled_cache import MOST_FILES, CompiledCache, cache_key
 from sall_edge.runtime.session import open_session
 
@@ -118,3 +119,12 @@ def test_engines_and_streams_have_entries_of_their_own(
     for engine, streams in ((int8_engine, 1), (fp32_engine, 1), (int8_engine, 2), (int8_engine, 1)):
         open_session(engine, streams=streams, compiled_cache=cache).close()
     assert len(list(cache.folder.iterdir())) == 3
+
+
+def test_a_network_from_before_another_rewrite_is_not_used(
+    int8_engine: Engine, cache: CompiledCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_session(int8_engine, compiled_cache=cache).close()
+    monkeypatch.setattr(openvino, "REWRITE_VERSION", openvino.REWRITE_VERSION + 1)
+    open_session(int8_engine, compiled_cache=cache).close()
+    assert len(list(cache.folder.iterdir())) == 2
