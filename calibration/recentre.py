@@ -4,7 +4,8 @@ A ReLU6 map lies in 0..6, and symmetric INT8 spends half of its steps on values 
 photographs the first map is a pedestal with faint structure on it, so the lost bit is the one that lesions are in.
 Moving the map by -3 costs nothing: the layer before takes it into its bias, the bounds become -3..3, and the layers
 after take it back in theirs. Only zero padding would no longer be zero; there the map is padded explicitly with -3,
-which costs a copy and is done for the first map alone.
+which costs a copy and is done for the first map alone. On x86-64 OpenVINO does without the copy
+(`sall_edge.runtime.openvino_rewrites`).
 """
 
 from collections.abc import Iterator
