@@ -17,6 +17,13 @@ SallEdgeError
 ├── BuildError              a compiler refused the graph, or a target cannot be built here
 ├── BackendMissing          a runtime is not installed or its driver is not there
 ├── DeviceFailed            the GPU or its library failed while it opened or ran an engine
+├── CameraError             a camera, or what delivers its photographs, cannot be used now
+├── ExaminationError        a step that the examination does not allow
+├── StoreError              examinations cannot be stored, read or trusted
+│   ├── StoreFull               no room for another examination: said before the capture
+│   ├── StoreLocked             the key is missing or another one
+│   └── AuditBroken             the log is not the one that was written
+├── DocumentError           a report cannot be written or does not validate
 └── GateRefused             the engine changes verdicts: exit code 3
 """
 
@@ -25,10 +32,14 @@ __all__ = [
     "ArtefactError",
     "ArtefactForeign",
     "ArtefactMissing",
+    "AuditBroken",
     "BackendMissing",
     "BuildError",
     "CalibrationError",
+    "CameraError",
     "DeviceFailed",
+    "DocumentError",
+    "ExaminationError",
     "FieldNotFound",
     "GateRefused",
     "LabelsError",
@@ -36,6 +47,9 @@ __all__ = [
     "ParityError",
     "PhotographError",
     "SallEdgeError",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
     "TrainingError",
     "UngradablePhotograph",
     "UnreadablePhotograph",
@@ -123,6 +137,34 @@ class BackendMissing(SallEdgeError):
 
 class DeviceFailed(SallEdgeError):
     """The GPU, its driver or its library failed while it opened or ran an engine: out of memory, a lost device."""
+
+
+class CameraError(SallEdgeError):
+    """A camera, or what delivers its photographs, cannot be used now: unplugged, frozen, black, of another size."""
+
+
+class ExaminationError(SallEdgeError):
+    """A step that the examination does not allow, or a programme that breaks a rule."""
+
+
+class StoreError(SallEdgeError):
+    """Examinations cannot be stored, read or trusted."""
+
+
+class StoreFull(StoreError):
+    """There is no room for another examination; said before anything is captured."""
+
+
+class StoreLocked(StoreError):
+    """The store is encrypted, and its key is missing or another one."""
+
+
+class AuditBroken(StoreError):
+    """The audit log is not the one that was written: an entry was changed, removed or put in."""
+
+
+class DocumentError(SallEdgeError):
+    """A report cannot be written, or does not validate."""
 
 
 class GateRefused(SallEdgeError):

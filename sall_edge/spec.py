@@ -24,6 +24,7 @@ __all__ = [
     "PREPARE_VERSION",
     "Arithmetic",
     "Backend",
+    "Eye",
     "HardwareCompatibility",
     "Head",
     "ImageSpec",
@@ -154,6 +155,13 @@ class Backend(str, Enum):
     ONNXRUNTIME = "onnxruntime"
     TENSORRT = "tensorrt"
     TENSORRT_RTX = "tensorrt-rtx"
+
+
+class Eye(str, Enum):
+    """Which eye, as the person has it: the left one is on the right of who looks at the person."""
+
+    LEFT = "L"
+    RIGHT = "R"
 
 
 class Method(str, Enum):

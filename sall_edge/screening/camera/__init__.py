@@ -1,0 +1,1 @@
+"""Where photographs come from: live cameras, and cameras that deliver files."""

@@ -1,0 +1,1 @@
+"""A person, two eyes, their photographs, and what follows from them."""

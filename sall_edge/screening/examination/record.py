@@ -1,0 +1,193 @@
+"""The nouns of an examination, as they are stored, reported and shown: frozen, with names that are a contract."""
+
+from datetime import date, datetime
+from enum import Enum
+
+from pydantic import BaseModel, ConfigDict
+
+from sall_edge.screening.verdict import ScreenedPhotograph
+from sall_edge.spec import Eye
+
+__all__ = [
+    "Examination",
+    "ExaminedPhotograph",
+    "EyeResult",
+    "Familiarity",
+    "Outcome",
+    "Person",
+    "TaskResult",
+    "View",
+]
+
+
+class View(str, Enum):
+    """What a photograph is centred on."""
+
+    MACULA = "macula"
+    DISC = "disc"
+
+
+class Outcome(str, Enum):
+    """What follows for an eye or a person, mildest first; `worst` decides between several.
+
+    Attributes:
+        NO_REFERRAL: Everything that the programme asks for was graded, and nothing is referable.
+        INCOMPLETE: A photograph that the programme asks for is missing; nothing is said of the person.
+        HUMAN_GRADING: Graded, but a person has to look: low confidence, a retina unlike the training photographs, the
+            diseases contradict each other, or left and right may be mixed up.
+        UNGRADABLE_REFERRAL: Could not be graded after as many retakes as the programme allows.
+        REFERRAL: A disease is referable.
+        URGENT_REFERRAL: A grade that the programme calls urgent.
+    """
+
+    NO_REFERRAL = "no_referral"
+    INCOMPLETE = "incomplete"
+    HUMAN_GRADING = "human_grading"
+    UNGRADABLE_REFERRAL = "ungradable_referral"
+    REFERRAL = "referral"
+    URGENT_REFERRAL = "urgent_referral"
+
+    @property
+    def severity(self) -> int:
+        """0 for the mildest."""
+        return list(Outcome).index(self)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Person(_Record):
+    """Who is examined.
+
+    Attributes:
+        reference: The clinic's own number; never shown outside the clinic's documents.
+        name: Family name^given names, as DICOM writes it.
+        birth_date, sex: Sex as DICOM has it: M, F or O.
+    """
+
+    reference: str
+    name: str | None = None
+    birth_date: date | None = None
+    sex: str | None = None
+
+
+class Familiarity(_Record):
+    """How far a retina is from the photographs that the network was trained on.
+
+    Attributes:
+        distance: In the network's features; no unit.
+        limit: Beyond it a human looks; calibrated on validation photographs.
+    """
+
+    distance: float
+    limit: float
+
+    @property
+    def is_unfamiliar(self) -> bool:
+        """Whether a human has to look."""
+        return self.distance > self.limit
+
+
+class ExaminedPhotograph(_Record):
+    """One photograph of an examination, with everything that was found on it.
+
+    Attributes:
+        photograph_id: UUID of this taking; the file is known by `screened.sha256`, or `sha256` if unreadable.
+        sha256: Of the file's bytes.
+        suffix: Of the file, ".jpg".
+        eye: As the operator or the camera says.
+        eye_seen: As the disc's side shows; None when it does not.
+        view: What the programme asked for.
+        attempt: 1 for the first photograph of this eye and view.
+        taken_at: UTC, of the trigger.
+        camera: Its name.
+        screened: Quality, grades, verdict, hashes of engine and image specification.
+        familiarity: None where the engine carries no reference.
+    """
+
+    photograph_id: str
+    sha256: str
+    suffix: str
+    eye: Eye
+    eye_seen: Eye | None = None
+    view: View
+    attempt: int
+    taken_at: datetime
+    camera: str
+    screened: ScreenedPhotograph
+    familiarity: Familiarity | None = None
+
+
+class TaskResult(_Record):
+    """One disease of one eye, from the photograph that says the most.
+
+    Attributes:
+        task: Name, as the engine has it.
+        grade: Index of the grade.
+        referable, urgent: By operating point and by programme.
+        referable_probability: Of the photograph that decided.
+        photograph_id: That photograph.
+    """
+
+    task: str
+    grade: int
+    referable: bool
+    urgent: bool
+    referable_probability: float
+    photograph_id: str
+
+
+class EyeResult(_Record):
+    """One eye.
+
+    Attributes:
+        eye: Which.
+        outcome: What follows from it alone.
+        reasons: Why, as keys of the message catalogues: `referable:dr`, `urgent:dr`, `low_confidence:amd`,
+            `unfamiliar`, `conflict:dr:amd`, `laterality`, `ungradable:disc`, `missing:macula`.
+        tasks: Per disease; empty when nothing was gradable.
+        chosen: The photograph that was taken for each view, by the view's value.
+        not_assessed: What this eye's photographs cannot answer, as keys of the catalogues.
+    """
+
+    eye: Eye
+    outcome: Outcome
+    reasons: tuple[str, ...] = ()
+    tasks: tuple[TaskResult, ...] = ()
+    chosen: dict[str, str] = {}
+    not_assessed: tuple[str, ...] = ()
+
+
+class Examination(_Record):
+    """A person's visit; a new one is made for every change, and the last one is stored.
+
+    Attributes:
+        examination_id: UUID.
+        person: Who.
+        programme: Name of the screening programme.
+        programme_sha256: Of its content.
+        operator: Who took the photographs, if the device was told.
+        engine_sha256, image_spec_sha256: What graded.
+        operating_points: Threshold of the referable probability for each task.
+        started_at, finished_at: UTC; not finished is None.
+        photographs: In the order of their taking, the retaken ones among them.
+        eyes: Results so far, by `Eye` value.
+        outcome: The worst eye's, INCOMPLETE until both are done.
+        reasons: Of the person, as in `EyeResult`, with the eye before them: `L:referable:dr`.
+    """
+
+    examination_id: str
+    person: Person
+    programme: str
+    programme_sha256: str
+    operator: str | None = None
+    engine_sha256: str
+    image_spec_sha256: str
+    operating_points: dict[str, float]
+    started_at: datetime
+    finished_at: datetime | None = None
+    photographs: tuple[ExaminedPhotograph, ...] = ()
+    eyes: dict[str, EyeResult] = {}
+    outcome: Outcome = Outcome.INCOMPLETE
+    reasons: tuple[str, ...] = ()

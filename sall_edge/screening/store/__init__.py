@@ -1,0 +1,1 @@
+"""What is kept: examinations, photographs, and a log of every verdict."""
