@@ -28,6 +28,7 @@ __all__ = [
     "cut_square",
     "golden_square",
     "prepare",
+    "prepare_bytes",
     "prepare_file",
     "sampling_of_square",
 ]
@@ -216,8 +217,26 @@ def prepare_file(path: Path, image: ImageSpec) -> PreparedPhotograph:
         FieldNotFound: No bright disc covers at least a tenth of the frame.
     """
     started = time.perf_counter()
-    data = read_bytes(path)
-    photograph = decode(data, name=str(path), side_px=image.side_px)
+    return _prepared(read_bytes(path), str(path), image, started)
+
+
+def prepare_bytes(data: bytes, image: ImageSpec, *, name: str) -> PreparedPhotograph:
+    """The same for a photograph that is no file yet.
+
+    Args:
+        data: A JPEG, PNG or TIFF.
+        image: The side of the square.
+        name: For messages.
+
+    Raises:
+        UnreadablePhotograph: Truncated, too large, or no image.
+        FieldNotFound: No bright disc covers at least a tenth of the frame.
+    """
+    return _prepared(data, name, image, time.perf_counter())
+
+
+def _prepared(data: bytes, name: str, image: ImageSpec, started: float) -> PreparedPhotograph:
+    photograph = decode(data, name=name, side_px=image.side_px)
     decode_s = time.perf_counter() - started
 
     started = time.perf_counter()
@@ -227,7 +246,7 @@ def prepare_file(path: Path, image: ImageSpec) -> PreparedPhotograph:
     if scale > 1 and 2 * field.radius_px < image.side_px:  # a small disc in a wide frame
         started = time.perf_counter()
         wanted_px = int(image.side_px * min(photograph.pixels.shape[:2]) / (2 * field.radius_px)) + 1
-        photograph = decode(data, name=str(path), side_px=wanted_px)
+        photograph = decode(data, name=name, side_px=wanted_px)
         decode_s += time.perf_counter() - started
         field = field.scaled(scale / photograph.scale_denominator)
 

@@ -1,7 +1,7 @@
 """A photograph in, a verdict out. Whatever cannot be graded is a retake, never a negative."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from sall_edge.errors import PhotographError, UngradablePhotograph, UnreadablePhotograph
-from sall_edge.fundus.prepare import PreparedPhotograph, prepare_file
+from sall_edge.fundus.prepare import PreparedPhotograph, prepare_bytes, prepare_file
 from sall_edge.fundus.quality import Quality, assess
 from sall_edge.runtime.session import Prediction, ServedBy, Session
 from sall_edge.screening.ahead import worked_ahead
@@ -30,6 +30,7 @@ __all__ = [
     "find_photographs",
     "judge",
     "look",
+    "look_at",
     "screen",
 ]
 
@@ -169,9 +170,18 @@ def examine(session: Session, path: Path) -> Examined:
 
 def look(path: Path, image: ImageSpec) -> Look:
     """A photograph read, cut square and assessed; nothing is raised for one that cannot be."""
+    return _looked(path, lambda: prepare_file(path, image))
+
+
+def look_at(data: bytes, image: ImageSpec, *, name: str) -> Look:
+    """The same for the bytes of a photograph that is no file yet; `name` stands for its path."""
+    return _looked(Path(name), lambda: prepare_bytes(data, image, name=name))
+
+
+def _looked(path: Path, prepared_photograph: Callable[[], PreparedPhotograph]) -> Look:
     start = time.perf_counter()
     try:
-        prepared = prepare_file(path, image)
+        prepared = prepared_photograph()
     except UngradablePhotograph:
         return Look(path=path, reasons=("no_field_of_view",))
     except PhotographError as problem:
