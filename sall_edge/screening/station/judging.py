@@ -1,0 +1,55 @@
+"""A capture becomes an examined photograph: quality, grades, side of the eye, and whether the network knows its like."""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import uuid4
+
+from sall_edge.runtime.session import Session
+from sall_edge.screening.camera.source import Capture
+from sall_edge.screening.examination.record import ExaminedPhotograph, View
+from sall_edge.screening.verdict import Examined, judge, look_at
+from sall_edge.spec import Eye
+
+__all__ = ["Place", "new_id", "photograph_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a photograph belongs in its examination.
+
+    Attributes:
+        photograph_id: UUID of this taking.
+        eye, view, attempt: As in `ExaminedPhotograph`.
+    """
+
+    photograph_id: str
+    eye: Eye
+    view: View
+    attempt: int
+
+
+def new_id() -> str:
+    """A UUID, for what is taken or begun."""
+    return str(uuid4())
+
+
+def photograph_of(session: Session, capture: Capture, place: Place) -> tuple[ExaminedPhotograph, Examined]:
+    """What is kept of a photograph, and what a picture of it needs.
+
+    Nothing is raised for one that cannot be read: it is not gradable, and its `screened.error` says why.
+    """
+    name = f"{place.eye.value}-{place.view.value}-{place.attempt}{capture.suffix}"
+    examined = judge(session, look_at(capture.data, session.manifest.image, name=name))
+    sha256 = examined.result.sha256 or hashlib.sha256(capture.data).hexdigest()
+    photograph = ExaminedPhotograph(
+        photograph_id=place.photograph_id,
+        sha256=sha256,
+        suffix=capture.suffix,
+        eye=place.eye,
+        view=place.view,
+        attempt=place.attempt,
+        taken_at=capture.triggered.utc,
+        camera=capture.origin.camera,
+        screened=examined.result,
+    )
+    return photograph, examined
