@@ -47,8 +47,8 @@ LEAST_RADIUS = 0.32
 """Of the frame's height; a smaller field has fewer pixels than the square."""
 
 BLURRED, SHARP, LEAST_FOCUS = 0.15, 0.5, 0.65
-"""Fine over coarse contrast of photographs blurred by 1.6 % of their radius, and of what nine of ten sharp ones reach (18
-photographs of three sets, brought to frames of 1080 lines); the focus, on the scale between the two, to ask for."""
+"""Fine over coarse contrast of photographs blurred by 1.6 % of their radius, and of what nine of ten sharp ones reach
+(18 photographs of three sets, brought to frames of 1080 lines); the focus, on the scale between, to ask for."""
 
 USUAL_BRIGHTNESS, LEAST_BRIGHTNESS, MOST_BRIGHTNESS, MOST_WHITE = 90.0, 45.0, 170.0, 0.05
 """Mean luma of the retina, 0 to 255: the median of the same photographs (nine of ten have 63 to 109), and where to ask

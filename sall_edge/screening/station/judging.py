@@ -1,4 +1,4 @@
-"""A capture becomes an examined photograph: quality, grades, side of the eye, and whether the network knows its like."""
+"""A capture becomes an examined photograph: quality, grades, side of the eye, likeness to the training photographs."""
 
 import hashlib
 from dataclasses import dataclass

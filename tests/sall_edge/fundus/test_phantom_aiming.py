@@ -1,4 +1,5 @@
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -49,7 +50,7 @@ def test_between_two_retinas_the_view_is_dark(retina: np.ndarray) -> None:
 
 def test_no_two_frames_are_the_same(retina: np.ndarray) -> None:
     frames = [pixels for _, pixels in aiming_frames([Still(pixels=retina)], np.random.default_rng(0), **SIZE)]
-    assert all(np.any(one != other) for one, other in zip(frames, frames[1:], strict=False))
+    assert all(np.any(one != other) for one, other in pairwise(frames))
 
 
 def test_a_written_aiming_is_a_list_of_frames_and_their_times(retina: np.ndarray, tmp_path: Path) -> None:
