@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sall_edge.errors import UnreadablePhotograph
 from sall_edge.fundus._container import Container, header
 
-__all__ = ["Photograph", "decode", "read_bytes"]
+__all__ = ["Photograph", "check_whole", "decode", "read_bytes"]
 
 U8 = npt.NDArray[np.uint8]
 
@@ -112,6 +112,15 @@ def decode(data: bytes, *, name: str, side_px: int | None = None) -> Photograph:
         scale_denominator=denominator,
         sha256=sha256(),
     )
+
+
+def check_whole(data: bytes, *, name: str) -> None:
+    """Whether a file has arrived to its end, by its structure; nothing is decoded.
+
+    Raises:
+        UnreadablePhotograph: Truncated so far, or not a JPEG, PNG or TIFF.
+    """
+    header(data, name=name)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sall_edge.spec import Eye
 
-__all__ = ["Camera", "CameraState", "Capture", "Frame", "Moment", "Origin"]
+__all__ = ["Camera", "CameraState", "Capture", "Frame", "Moment", "Origin", "SetAside"]
 
 U8 = npt.NDArray[np.uint8]
 
@@ -89,6 +89,19 @@ class Capture:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A file that arrived and is not graded; it stays where it is.
+
+    Attributes:
+        name: Of the file.
+        why: In words.
+    """
+
+    name: str
+    why: str
+
+
 class CameraState(str, Enum):
     """How a camera is.
 
@@ -135,6 +148,12 @@ class Camera(Protocol):
         Raises:
             CameraError: The camera is lost, frozen, black, or of a wrong size, and was still so at the time-out.
         """
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """What was set aside since the last call; a live camera sets nothing aside."""
+
+    def stored(self, capture: Capture) -> None:
+        """Told when a photograph of this camera is safe in the store: what only held it until then may go."""
 
     def close(self) -> None:
         """Lets the camera go; a second call does nothing."""

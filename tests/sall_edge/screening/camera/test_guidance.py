@@ -102,9 +102,8 @@ def test_one_bad_frame_starts_the_while_again() -> None:
 
 
 def test_a_view_is_like_itself_and_unlike_another_part_of_the_retina() -> None:
-    here, shaken, blurred = (
-        guidance_of(frame).signature for frame in (_frame(), _frame(right=0.01), _frame(blur=0.01))
-    )
+    views = (_frame(), _frame(right=0.01), _frame(blur=0.01))
+    here, shaken, blurred = (guidance_of(frame).signature for frame in views)
     elsewhere, other = guidance_of(_frame(seed=8)).signature, guidance_of(_frame(seed=11)).signature
     assert here is not None
     assert likeness(here, here) == pytest.approx(1, abs=0.01)

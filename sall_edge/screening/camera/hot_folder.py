@@ -1,0 +1,93 @@
+"""A camera that drops files into a folder, as most fundus cameras do."""
+
+import re
+from pathlib import Path
+from types import TracebackType
+
+from sall_edge.errors import CameraError
+from sall_edge.fundus.decode import check_whole, read_bytes
+from sall_edge.screening.camera.arrivals import Arrivals
+from sall_edge.screening.camera.source import CameraState, Capture, Frame, Moment, Origin, SetAside
+from sall_edge.spec import Eye
+
+__all__ = ["HotFolder", "eye_of_name", "open_hot_folder"]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm")
+
+_EYES = {"od": Eye.RIGHT, "r": Eye.RIGHT, "right": Eye.RIGHT, "os": Eye.LEFT, "l": Eye.LEFT, "left": Eye.LEFT}
+
+
+class HotFolder:
+    """A `Camera` whose photographs are the files that arrive in a folder; files are read and never touched.
+
+    Args:
+        folder: Watched with what is below it.
+        name: For records.
+    """
+
+    is_live = False
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        self.name = name
+        self._arrivals = Arrivals(folder, suffixes=SUFFIXES, read=self._read)
+
+    @property
+    def state(self) -> CameraState:
+        """READY while the folder is there."""
+        return CameraState.READY if self._arrivals.is_watching else CameraState.LOST
+
+    def frame(self, *, newer_than: int = -1, timeout_s: float = 0.0) -> Frame | None:
+        """None: there is no live view."""
+        return None
+
+    def capture(self, since: Moment, *, timeout_s: float) -> Capture | None:
+        """The next file that arrived at `since` or later, whole; see `Camera.capture`."""
+        arrival = self._arrivals.next(since, timeout_s=timeout_s)
+        return None if arrival is None else arrival.capture
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """Older files, and those that never became whole."""
+        return self._arrivals.set_aside()
+
+    def stored(self, capture: Capture) -> None:
+        """The folder belongs to the camera: nothing is removed."""
+
+    def close(self) -> None:
+        """Stops watching."""
+        self._arrivals.close()
+
+    def __enter__(self) -> "HotFolder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read(self, path: Path, arrived: Moment) -> Capture:
+        data = read_bytes(path)
+        if path.suffix.lower() == ".dcm":
+            from sall_edge.screening.camera.dicom_photograph import capture_of_dicom
+
+            return capture_of_dicom(data, arrived=arrived, camera=self.name, name=path.name)
+        check_whole(data, name=path.name)
+        origin = Origin(camera=self.name, eye=eye_of_name(path.stem), details={"file": path.name})
+        return Capture(data=data, suffix=path.suffix.lower(), triggered=arrived, origin=origin)
+
+
+def eye_of_name(stem: str) -> Eye | None:
+    """The eye that a file's name says: OD, R or right; OS, L or left, as a word of its own. None if none or both."""
+    said = {_EYES[word] for word in re.split(r"[^a-z]+", stem.lower()) if word in _EYES}
+    return said.pop() if len(said) == 1 else None
+
+
+def open_hot_folder(folder: Path, *, name: str | None = None) -> HotFolder:
+    """The folder as a camera.
+
+    Raises:
+        CameraError: There is no such folder.
+    """
+    if not folder.is_dir():
+        what = f"{folder} is no folder"
+        raise CameraError(what, "a hot folder is there before the camera writes to it", f"make it: mkdir -p {folder}")
+    return HotFolder(folder, name=name or f"folder {folder.name}")
