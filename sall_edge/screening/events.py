@@ -21,6 +21,7 @@ __all__ = [
     "PhotographSetAside",
     "PhotographWanted",
     "ReportWritten",
+    "Waiting",
 ]
 
 
@@ -67,6 +68,12 @@ class Aiming(_Event):
     exposure: float | None = None
     hints: tuple[str, ...] = ()
     is_steady: bool = False
+
+
+class Waiting(_Event):
+    """Nothing happened for a moment; whoever watches over the device sees that it goes on. Never stored."""
+
+    event: Literal["waiting"] = "waiting"
 
 
 class CameraChanged(_Event):
@@ -137,6 +144,7 @@ Event = (
     ExaminationStarted
     | PhotographWanted
     | Aiming
+    | Waiting
     | CameraChanged
     | Captured
     | PhotographJudged

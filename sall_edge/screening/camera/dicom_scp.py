@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from pydicom.config import IGNORE
 from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
@@ -20,7 +21,6 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
     VLPhotographicImageStorage,
 )
-from pydicom.config import IGNORE
 from pynetdicom import AE, evt
 
 from sall_edge.errors import CameraError, OutputError

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sall_edge.errors import CameraError
 from sall_edge.screening.camera.guidance import Guidance, Guide, likeness
 from sall_edge.screening.camera.source import Camera, CameraState, Capture, Frame, Moment
-from sall_edge.screening.events import Aiming, CameraChanged, Event, Failed
+from sall_edge.screening.events import Aiming, CameraChanged, Event, Failed, Waiting
 from sall_edge.screening.station.controls import Command, Controls, Shutter
 
 __all__ = ["Aimed", "Aimer"]
@@ -28,15 +28,14 @@ CAPTURE_S = 3.0
 PATIENCE_S = 6.0
 """Of a retina in view that does not become good: then the photograph is taken, and the quality gate decides."""
 
-Aimed = Generator[Event, None, Capture | Command]
-"""Events while it lasts; in the end the photograph, or a wish that ends the aiming without one."""
-
-
 RETAKE_S = 2.0
 """After a photograph that has to be taken again: time to do something about the reason."""
 
 SAME_VIEW = 0.55
 """Likeness above which the live view still is the photograph that was just taken, see `guidance.likeness`."""
+
+Aimed = Generator[Event, None, Capture | Command]
+"""Events while it lasts; in the end the photograph, or a wish that ends the aiming without one."""
 
 
 @dataclass(slots=True)
@@ -95,7 +94,9 @@ class Aimer:
             yield from self._changes()
             frame = self._camera.frame(newer_than=self._view.number, timeout_s=WAIT_S)
             guidance = None
-            if frame is not None:
+            if frame is None:
+                yield Waiting(at=_now())
+            else:
                 self._view.number = frame.number
                 guidance = guide.look(frame)
                 yield _aiming(guidance)
@@ -138,6 +139,7 @@ class Aimer:
                 continue
             if capture is not None:
                 return capture
+            yield Waiting(at=_now())
 
     def _changes(self) -> Generator[Event, None, None]:
         state = self._camera.state

@@ -7,7 +7,7 @@ from uuid import uuid4
 from sall_edge.runtime.session import Session
 from sall_edge.screening.camera.source import Capture
 from sall_edge.screening.examination.record import ExaminedPhotograph, View
-from sall_edge.screening.verdict import Examined, judge, look_at
+from sall_edge.screening.verdict import judge, look_at
 from sall_edge.spec import Eye
 
 __all__ = ["Place", "new_id", "photograph_of"]
@@ -33,15 +33,15 @@ def new_id() -> str:
     return str(uuid4())
 
 
-def photograph_of(session: Session, capture: Capture, place: Place) -> tuple[ExaminedPhotograph, Examined]:
-    """What is kept of a photograph, and what a picture of it needs.
+def photograph_of(session: Session, capture: Capture, place: Place) -> ExaminedPhotograph:
+    """What is kept of a photograph.
 
     Nothing is raised for one that cannot be read: it is not gradable, and its `screened.error` says why.
     """
     name = f"{place.eye.value}-{place.view.value}-{place.attempt}{capture.suffix}"
     examined = judge(session, look_at(capture.data, session.manifest.image, name=name))
     sha256 = examined.result.sha256 or hashlib.sha256(capture.data).hexdigest()
-    photograph = ExaminedPhotograph(
+    return ExaminedPhotograph(
         photograph_id=place.photograph_id,
         sha256=sha256,
         suffix=capture.suffix,
@@ -52,4 +52,3 @@ def photograph_of(session: Session, capture: Capture, place: Place) -> tuple[Exa
         camera=capture.origin.camera,
         screened=examined.result,
     )
-    return photograph, examined
