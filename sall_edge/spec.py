@@ -310,8 +310,16 @@ class TargetSpec(Spec):
 SpecT = TypeVar("SpecT", bound=Spec)
 
 
-def spec_from_toml(path: Path, model: type[SpecT], error: type[SallEdgeError]) -> SpecT:
+def spec_from_toml(
+    path: Path, model: type[SpecT], error: type[SallEdgeError], *, example: str = "docs/tasks.md"
+) -> SpecT:
     """The spec that a TOML file holds.
+
+    Args:
+        path: The file.
+        model: What it holds.
+        error: What is raised.
+        example: Where such a file is described, for the error message.
 
     Raises:
         SallEdgeError: Of the given type, when the file is missing, is no TOML or breaks a rule of the spec.
@@ -322,7 +330,7 @@ def spec_from_toml(path: Path, model: type[SpecT], error: type[SallEdgeError]) -
     except OSError as cause:
         raise error(f"cannot read {path}", str(cause.strerror or cause), "check the path") from cause
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
-        raise error(f"{path} is not TOML", str(cause), "see docs/tasks.md for a complete example") from cause
+        raise error(f"{path} is not TOML", str(cause), f"see {example} for a complete example") from cause
     except ValidationError as cause:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in cause.errors())
         raise error(f"{path} breaks a rule", problems, "correct the named entries") from cause

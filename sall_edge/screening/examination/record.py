@@ -1,5 +1,6 @@
 """The nouns of an examination, as they are stored, reported and shown: frozen, with names that are a contract."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from enum import Enum
 
@@ -13,10 +14,12 @@ __all__ = [
     "ExaminedPhotograph",
     "EyeResult",
     "Familiarity",
+    "GivenUp",
     "Outcome",
     "Person",
     "TaskResult",
     "View",
+    "worst",
 ]
 
 
@@ -32,9 +35,9 @@ class Outcome(str, Enum):
 
     Attributes:
         NO_REFERRAL: Everything that the programme asks for was graded, and nothing is referable.
-        INCOMPLETE: A photograph that the programme asks for is missing; nothing is said of the person.
-        HUMAN_GRADING: Graded, but a person has to look: low confidence, a retina unlike the training photographs, the
-            diseases contradict each other, or left and right may be mixed up.
+        INCOMPLETE: A photograph that the programme asks for is missing, and nothing worse was found on the others.
+        HUMAN_GRADING: Graded, but a person has to look: close to the operating point, a retina unlike the training
+            photographs, the diseases contradict each other, left and right may be mixed up, one photograph given twice.
         UNGRADABLE_REFERRAL: Could not be graded after as many retakes as the programme allows.
         REFERRAL: A disease is referable.
         URGENT_REFERRAL: A grade that the programme calls urgent.
@@ -51,6 +54,15 @@ class Outcome(str, Enum):
     def severity(self) -> int:
         """0 for the mildest."""
         return list(Outcome).index(self)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The most severe of them, in any order.
+
+    Raises:
+        ValueError: There is none: nothing is never "no referral".
+    """
+    return max(outcomes, key=lambda outcome: outcome.severity)
 
 
 class _Record(BaseModel):
@@ -120,7 +132,7 @@ class ExaminedPhotograph(_Record):
 
 
 class TaskResult(_Record):
-    """One disease of one eye, from the photograph that says the most.
+    """One disease of one eye, from the gradable photograph that says the worst.
 
     Attributes:
         task: Name, as the engine has it.
@@ -128,6 +140,7 @@ class TaskResult(_Record):
         referable, urgent: By operating point and by programme.
         referable_probability: Of the photograph that decided.
         photograph_id: That photograph.
+        code, title: Of the grade, in the programme's own words; no code where the programme has none.
     """
 
     task: str
@@ -136,6 +149,8 @@ class TaskResult(_Record):
     urgent: bool
     referable_probability: float
     photograph_id: str
+    code: str = ""
+    title: str = ""
 
 
 class EyeResult(_Record):
@@ -144,11 +159,13 @@ class EyeResult(_Record):
     Attributes:
         eye: Which.
         outcome: What follows from it alone.
-        reasons: Why, as keys of the message catalogues: `referable:dr`, `urgent:dr`, `low_confidence:amd`,
-            `unfamiliar`, `conflict:dr:amd`, `laterality`, `ungradable:disc`, `missing:macula`.
-        tasks: Per disease; empty when nothing was gradable.
-        chosen: The photograph that was taken for each view, by the view's value.
-        not_assessed: What this eye's photographs cannot answer, as keys of the catalogues.
+        reasons: Why, as keys of the message catalogues, worst first; `reasons.eye_keys` lists them all.
+        tasks: Per disease; empty when nothing was gradable. A disease that is not referable was not seen on what could
+            be graded; it is excluded only if `not_assessed` does not name it.
+        chosen: The photograph that stands for each view, by the view's value: of the gradable ones the one that says
+            the worst, then the sharpest; the last one taken if none is gradable.
+        not_assessed: What this eye's photographs cannot answer, as keys of the catalogues: `task:dr` for a disease
+            whose views are not all gradable, and what the programme names; `reasons.not_assessed_keys` lists them all.
     """
 
     eye: Eye
@@ -157,6 +174,14 @@ class EyeResult(_Record):
     tasks: tuple[TaskResult, ...] = ()
     chosen: dict[str, str] = {}
     not_assessed: tuple[str, ...] = ()
+
+
+class GivenUp(_Record):
+    """The operator says that a photograph cannot be taken: it counts as not gradable, never as negative."""
+
+    eye: Eye
+    view: View
+    why: str = ""
 
 
 class Examination(_Record):
@@ -172,9 +197,11 @@ class Examination(_Record):
         operating_points: Threshold of the referable probability for each task.
         started_at, finished_at: UTC; not finished is None.
         photographs: In the order of their taking, the retaken ones among them.
-        eyes: Results so far, by `Eye` value.
-        outcome: The worst eye's, INCOMPLETE until both are done.
-        reasons: Of the person, as in `EyeResult`, with the eye before them: `L:referable:dr`.
+        given_up: Photographs that cannot be taken.
+        not_examined: Why an eye that the programme asks for is left out, by `Eye` value: a prosthesis, say.
+        eyes: Results so far, by `Eye` value; an eye that is left out has none.
+        outcome: The worst eye's so far; an eye with a photograph missing is INCOMPLETE at least.
+        reasons: Of the person, as in `EyeResult`, with the eye before them: `L:referable:dr`, and `L:not_examined`.
     """
 
     examination_id: str
@@ -188,6 +215,8 @@ class Examination(_Record):
     started_at: datetime
     finished_at: datetime | None = None
     photographs: tuple[ExaminedPhotograph, ...] = ()
+    given_up: tuple[GivenUp, ...] = ()
+    not_examined: dict[str, str] = {}
     eyes: dict[str, EyeResult] = {}
     outcome: Outcome = Outcome.INCOMPLETE
     reasons: tuple[str, ...] = ()
