@@ -27,8 +27,10 @@ COMMANDS = (
     "inspect",
     "bench",
     "screen",
+    "store",
+    "audit",
 )
-"""In the order of the help. Each is a function of its name in the module of its name."""
+"""In the order of the help. Each is a function of its name in the module of its name, or a Typer of several."""
 
 HELP = "Train, compile, prove and run retinal-disease networks on Jetson-class devices and CPUs. Research use only."
 
@@ -38,7 +40,11 @@ def command_line(commands: Sequence[str] = COMMANDS) -> typer.Typer:
     app = typer.Typer(name="sall-edge", no_args_is_help=True, pretty_exceptions_enable=False, help=HELP)
     app.callback()(lambda: None)  # or Typer would take the command of a program that has one for the program itself
     for name in commands:
-        app.command(name)(getattr(import_module(f"sall_edge.cli.{name}"), name))
+        command = getattr(import_module(f"sall_edge.cli.{name}"), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 
