@@ -168,7 +168,7 @@ class Station:
             examination = give_up(examination, asked.eye, asked.view, self._programme, self._tasks)
             self._store.save(examination)
             return examination
-        if (why := _belongs_elsewhere(got, examination)) is not None:
+        if (why := _belongs_elsewhere(got, examination, self._programme)) is not None:
             yield PhotographSetAside(at=_now(), name=_name(got), why=why)
             return examination
         place = self._place(examination, asked, got)
@@ -224,11 +224,13 @@ def graded_by(session: Session) -> GradedBy:
     )
 
 
-def _belongs_elsewhere(capture: Capture, examination: Examination) -> str | None:
+def _belongs_elsewhere(capture: Capture, examination: Examination, programme: Programme) -> str | None:
     """Why a photograph is none of this examination; None if it is."""
-    named = capture.origin.person_reference
+    named, eye = capture.origin.person_reference, capture.origin.eye
     if named is not None and named != examination.person.reference:
         return "it is of another person than the one who is examined"
+    if eye is not None and (eye not in programme.eyes or eye.value in examination.not_examined):
+        return f"it is of the eye {eye.value}, which is not examined"
     if sha256(capture.data).hexdigest() in {photograph.sha256 for photograph in examination.photographs}:
         return "it is in the examination already"
     return None
