@@ -1,4 +1,4 @@
-"""What systemd is told: that the program is ready, that it still goes on, that it ends (sd_notify(3))."""
+"""What systemd is told: that the program is ready, and that it still goes on (sd_notify(3))."""
 
 import os
 import socket
@@ -23,10 +23,6 @@ class ServiceManager:
     def alive(self) -> None:
         """To be said more often than `WatchdogSec`; a loop that hangs does not, and is started again."""
         self._say("WATCHDOG=1")
-
-    def stopping(self) -> None:
-        """The program ends because it was asked to."""
-        self._say("STOPPING=1")
 
     def _say(self, state: str) -> None:
         if self._socket is not None:

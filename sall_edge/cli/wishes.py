@@ -1,5 +1,7 @@
 """What an operator or an integrator says to `sall-edge camera` on stdin."""
 
+import os
+import select
 import sys
 import termios
 import threading
@@ -14,6 +16,9 @@ __all__ = ["KEYS", "wishes_from_stdin"]
 KEYS = {" ": Command.RELEASE, "g": Command.GIVE_UP, "q": Command.LEAVE}
 """On a terminal one key is enough; from a pipe a line with the command's name is read."""
 
+WAIT_S = 0.2
+"""How long the end of the block may wait for the reader, which must not take what a later question is answered with."""
+
 
 @contextmanager
 def wishes_from_stdin(controls: Controls) -> Iterator[None]:
@@ -21,26 +26,38 @@ def wishes_from_stdin(controls: Controls) -> Iterator[None]:
     if sys.stdin is None or sys.stdin.closed:
         yield
         return
-    if not sys.stdin.isatty():
-        threading.Thread(target=_lines, args=(controls,), name="wishes", daemon=True).start()
-        yield
-        return
-    before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
-    threading.Thread(target=_keys, args=(controls,), name="wishes", daemon=True).start()
+    descriptor, is_over = sys.stdin.fileno(), threading.Event()
+    before = termios.tcgetattr(descriptor) if os.isatty(descriptor) else None
+    if before is not None:
+        tty.setcbreak(descriptor)
+    reader = threading.Thread(target=_read, args=(descriptor, controls, is_over, before is not None), daemon=True)
+    reader.start()
     try:
         yield
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        is_over.set()
+        reader.join()
+        if before is not None:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _lines(controls: Controls) -> None:
-    for line in sys.stdin:
-        if (said := line.strip()) in set(Command):
-            controls.wish(Command(said))
+def _read(descriptor: int, controls: Controls, is_over: threading.Event, is_terminal: bool) -> None:
+    said = b""
+    while not is_over.is_set():
+        if not select.select([descriptor], [], [], WAIT_S)[0]:
+            continue
+        part = os.read(descriptor, 1 if is_terminal else 1024)
+        if not part:
+            return
+        if is_terminal:
+            _wish(KEYS.get(part.decode(errors="replace").lower()), controls)
+            continue
+        *lines, said = (said + part).split(b"\n")
+        for line in lines:
+            word = line.decode(errors="replace").strip()
+            _wish(Command(word) if word in set(Command) else None, controls)
 
 
-def _keys(controls: Controls) -> None:
-    while key := sys.stdin.read(1):
-        if (command := KEYS.get(key.lower())) is not None:
-            controls.wish(command)
+def _wish(command: Command | None, controls: Controls) -> None:
+    if command is not None:
+        controls.wish(command)

@@ -25,6 +25,7 @@ from sall_edge.screening.events import (
     PhotographJudged,
     PhotographSetAside,
     PhotographWanted,
+    ReportWritten,
 )
 from sall_edge.screening.examination.examination import (
     GradedBy,
@@ -40,6 +41,7 @@ from sall_edge.screening.examination.programme import Programme
 from sall_edge.screening.examination.record import Examination, Person, View
 from sall_edge.screening.station.aiming import Aimer
 from sall_edge.screening.station.controls import Command, Controls, Shutter
+from sall_edge.screening.station.documents import Documents
 from sall_edge.screening.station.judging import Place, new_id, photograph_of
 from sall_edge.screening.store.store import Store
 from sall_edge.spec import Eye
@@ -54,7 +56,15 @@ Steps = Generator[Event, None, Examination]
 
 
 class _Left(Exception):
-    """The examination was left unfinished; it is in the store."""
+    """The examination was left unfinished; it is in the store.
+
+    Attributes:
+        another: A photograph of the person who came next.
+    """
+
+    def __init__(self, another: Capture | None = None) -> None:
+        super().__init__()
+        self.another = another
 
 
 class Station:
@@ -68,6 +78,7 @@ class Station:
         controls: Wishes of the operator.
         shutter: Who releases a live camera's shutter.
         operator: Who takes the photographs.
+        documents: What is written of a finished examination; None writes nothing.
     """
 
     def __init__(
@@ -80,12 +91,14 @@ class Station:
         controls: Controls,
         shutter: Shutter = Shutter.AUTO,
         operator: str | None = None,
+        documents: Documents | None = None,
     ) -> None:
         self._camera = camera
         self._session = session
         self._store = store
         self._programme = programme
         self._operator = operator
+        self._documents = documents
         self._tasks = session.manifest.tasks
         self._aimer = Aimer(camera, controls, shutter=shutter)
 
@@ -100,6 +113,47 @@ class Station:
             ExaminationError: Programme and engine do not fit, or an eye is left out without a reason.
             StoreError: The store cannot be written to; `StoreFull` before anything was taken.
         """
+        yield from self._events(self._begun(person, not_examined))
+
+    def resume(self, examination: Examination) -> Iterator[Event]:
+        """Goes on with an examination that was left, or that a power cut ended.
+
+        Raises:
+            ExaminationError: It follows another programme.
+            StoreError: The store cannot be written to.
+        """
+        yield from self._events(examination)
+
+    def attend(self) -> Iterator[Event]:
+        """Examines whoever the photographs of a delivering camera are of, for as long as it is asked.
+
+        A photograph of another person leaves the examination before it, which is taken up again when that person comes
+        back. Photographs without a person are one person's until the programme has all that it asks for.
+
+        Raises:
+            StoreError: The store cannot be written to.
+        """
+        first: Capture | None = None
+        while True:
+            while first is None:
+                got = yield from self._aimer.aim(Moment.now(), attempt=1)
+                yield from self._aside()
+                first = got if isinstance(got, Capture) else None
+            unnamed = f"unnamed {first.triggered.utc:%Y-%m-%d %H:%M:%S}"
+            person = Person(reference=first.origin.person_reference or unnamed)
+            first = yield from self._events(self.left(person) or self._begun(person), first=first)
+
+    def left(self, person: Person) -> Examination | None:
+        """The person's last examination that was not finished, if programme and engine still are the same."""
+        here = (self._programme.sha256, self._session.engine.sha256)
+        unfinished = [
+            one
+            for one in self._store.unfinished()
+            if one.person.reference == person.reference and (one.programme_sha256, one.engine_sha256) == here
+        ]
+        return unfinished[-1] if unfinished else None
+
+    def _begun(self, person: Person, not_examined: Mapping[Eye, str] | None = None) -> Examination:
         self._store.check_room(LARGEST_PHOTOGRAPH_BYTES)
         begun = begin(
             self._programme,
@@ -111,23 +165,25 @@ class Station:
             not_examined=not_examined,
         )
         self._store.begin(begun)
-        yield from self._events(begun)
+        return begun
 
-    def resume(self, examination: Examination) -> Iterator[Event]:
-        """Goes on with an examination that was left, or that a power cut ended.
+    def _events(
+        self, examination: Examination, *, first: Capture | None = None
+    ) -> Generator[Event, None, Capture | None]:
+        """An examination to its end.
 
-        Raises:
-            ExaminationError: It follows another programme.
-            StoreError: The store cannot be written to.
+        Args:
+            examination: To go on with.
+            first: Its first photograph, where that is what began it; then one of another person ends it.
+
+        Returns:
+            The photograph of another person that ended it.
         """
-        yield from self._events(examination)
-
-    def _events(self, examination: Examination) -> Iterator[Event]:
         yield ExaminationStarted(at=_now(), examination_id=examination.examination_id)
         try:
-            examination = yield from self._photographs(examination)
-        except _Left:
-            return
+            examination = yield from self._photographs(examination, first)
+        except _Left as left:
+            return left.another
         examination = finish(examination, at=_now())
         self._store.finish(examination)
         yield ExaminationFinished(
@@ -137,10 +193,20 @@ class Station:
             reasons=examination.reasons,
             eyes=tuple(examination.eyes.values()),
         )
+        if self._documents is not None:
+            yield self._written(self._documents, examination)
 
-    def _photographs(self, examination: Examination) -> Steps:
+    def _written(self, documents: Documents, examination: Examination) -> ReportWritten | Failed:
+        """A report that cannot be written takes nothing back: the examination is stored."""
+        try:
+            files = documents.write(examination, self._store, self._session)
+        except SallEdgeError as problem:
+            return _failed(problem)
+        return ReportWritten(at=_now(), examination_id=examination.examination_id, files=tuple(map(str, files)))
+
+    def _photographs(self, examination: Examination, first: Capture | None) -> Steps:
         """Until nothing is wanted any more."""
-        begun = _moment_of(examination.started_at)
+        begun, attending = _moment_of(examination.started_at), first is not None
         while (asked := wanted(examination, self._programme)) is not None:
             yield PhotographWanted(
                 at=_now(),
@@ -152,16 +218,19 @@ class Station:
             )
             try:
                 self._store.check_room(LARGEST_PHOTOGRAPH_BYTES)
-                examination = yield from self._next(examination, asked, begun)
+                got = first or (yield from self._aimer.aim(begun, attempt=asked.attempt))
+                first = None
+                yield from self._aside()
+                if attending and isinstance(got, Capture) and _is_of_another(got, examination):
+                    raise _Left(got)
+                examination = yield from self._next(examination, asked, got)
             except StoreError as problem:
                 yield _failed(problem)
                 raise _Left from problem
         return examination
 
-    def _next(self, examination: Examination, asked: Wanted, begun: Moment) -> Steps:
+    def _next(self, examination: Examination, asked: Wanted, got: Capture | Command) -> Steps:
         """One photograph more, or one less to take."""
-        got = yield from self._aimer.aim(begun, attempt=asked.attempt)
-        yield from self._aside()
         if got is Command.LEAVE:
             raise _Left
         if isinstance(got, Command):
@@ -226,14 +295,18 @@ def graded_by(session: Session) -> GradedBy:
 
 def _belongs_elsewhere(capture: Capture, examination: Examination, programme: Programme) -> str | None:
     """Why a photograph is none of this examination; None if it is."""
-    named, eye = capture.origin.person_reference, capture.origin.eye
-    if named is not None and named != examination.person.reference:
+    eye = capture.origin.eye
+    if _is_of_another(capture, examination):
         return "it is of another person than the one who is examined"
     if eye is not None and (eye not in programme.eyes or eye.value in examination.not_examined):
         return f"it is of the eye {eye.value}, which is not examined"
     if sha256(capture.data).hexdigest() in {photograph.sha256 for photograph in examination.photographs}:
         return "it is in the examination already"
     return None
+
+
+def _is_of_another(capture: Capture, examination: Examination) -> bool:
+    return capture.origin.person_reference not in (None, examination.person.reference)
 
 
 def _name(capture: Capture) -> str:

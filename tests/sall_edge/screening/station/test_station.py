@@ -256,3 +256,43 @@ def test_a_live_camera_is_aimed_and_its_frames_are_graded(session: Session, stor
     assert len(_of(events, PhotographJudged)) == TWO_EYES
     assert [event.event for event in events[:2]] == ["examination_started", "photograph_wanted"]
     assert isinstance(events[0], ExaminationStarted)
+
+
+def _attended(deliveries: list[Capture | None], station: Callable[[FakeCamera], Station]) -> list[Event]:
+    """What happens until the camera has nothing more to deliver."""
+    happened = []
+    for event in station(FakeCamera(deliveries=deliveries)).attend():
+        happened.append(event)
+        if isinstance(event, Waiting) and happened[-2:-1] and isinstance(happened[-2], Waiting):
+            break
+    return happened
+
+
+def test_whoever_is_sent_is_examined_and_taken_up_again(
+    session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
+) -> None:
+    def of(person: str, count: int) -> list[Capture]:
+        return [retina(person_reference=person) for _ in range(count)]
+
+    events = _attended(
+        [None, *of("A", 2), *of("B", TWO_EYES), *of("A", TWO_EYES - 2)],
+        lambda camera: _station(camera, session, store, programme, Controls()),
+    )
+    started = [event.examination_id for event in _of(events, ExaminationStarted)]  # type: ignore[attr-defined]
+    assert len(started) == 3
+    assert started[0] == started[2]
+    assert [store.examination(one).person.reference for one in started] == ["A", "B", "A"]
+    assert len(_of(events, ExaminationFinished)) == 2
+    assert not store.unfinished()
+    assert not _of(events, PhotographSetAside)
+
+
+def test_photographs_without_a_person_are_one_persons(
+    session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
+) -> None:
+    events = _attended(
+        [retina() for _ in range(TWO_EYES + 1)],
+        lambda camera: _station(camera, session, store, programme, Controls()),
+    )
+    assert len(_of(events, ExaminationStarted)) == 2
+    assert all(one.person.reference.startswith("unnamed 20") for one in store.examinations())

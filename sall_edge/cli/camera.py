@@ -1,0 +1,91 @@
+"""`sall-edge camera`."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sall_edge.artifacts import open_engine
+from sall_edge.cli.arguments import Json
+from sall_edge.cli.caches import compiled_cache
+from sall_edge.cli.data import data_folder, store_there
+from sall_edge.cli.documents import Formats, Language, catalogue_of
+from sall_edge.cli.store_key import KeyCommand, KeyFile, store_key
+from sall_edge.screening.report.kinds import DocumentKind
+from sall_edge.screening.station.controls import Controls, Shutter
+from sall_edge.spec import Eye
+
+if TYPE_CHECKING:
+    from sall_edge.screening.events import Event
+    from sall_edge.screening.station.station import Station
+
+__all__ = ["camera"]
+
+Source = Annotated[str, typer.Option(help="/dev/video0, argus:0, rtsp://…, folder:DIR, dicom:PORT, …: docs/cameras.md.")]
+PersonNumber = Annotated[str | None, typer.Option("--person", help="The clinic's number of the person.")]
+NotExamined = Annotated[list[str] | None, typer.Option(metavar="EYE=WHY", help="Leaves an eye out: L=prosthesis.")]
+
+
+def camera(
+    engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="Bundle folder.")],
+    source: Source,
+    person: PersonNumber = None,
+    not_examined: NotExamined = None,
+    programme: Annotated[str, typer.Option(help="A programme's name, or a TOML of your own.")] = "icdr",
+    store: Annotated[Path | None, typer.Option(help="Folder of the store; made if it is not there.")] = None,
+    key: KeyFile = None,
+    key_command: KeyCommand = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for the documents of finished examinations.")] = None,
+    formats: Formats = None,
+    language: Language = "en",
+    operator: Annotated[str | None, typer.Option(help="Who takes the photographs, for the record.")] = None,
+    shutter: Annotated[Shutter, typer.Option(help="Who releases a live camera's shutter.")] = Shutter.AUTO,
+    inbox: Annotated[Path | None, typer.Option(help="Holds what dicom: receives until it is stored.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Ends after one examination.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Examines people: aim, take, judge, store, report. With --json every event is a line on stdout.
+
+    With --person that person; without, a live camera asks for each, and a hot folder or DICOM examines whoever the
+    photographs are of. Keys: space takes the photograph, g gives it up, q leaves the examination; from a pipe lines of
+    release, give_up, leave. An examination that was left is taken up again when its person comes back.
+    """
+    from sall_edge.cli.camera_view import NoView, view_of
+    from sall_edge.cli.service_manager import ServiceManager
+    from sall_edge.runtime.serving import open_serving
+    from sall_edge.screening.camera.open import open_camera
+    from sall_edge.screening.examination.programme import load_programme
+    from sall_edge.screening.station.documents import Documents
+    from sall_edge.screening.station.station import Station
+
+    left_out, asked, catalogue = _left_out(not_examined or []), load_programme(programme), catalogue_of(language)
+    with ExitStack() as until_the_end:
+        session, stand_in = open_serving(open_engine(engine), compiled_cache=compiled_cache())
+        until_the_end.enter_context(session)
+        if stand_in is not None:
+            typer.echo(f"note: {stand_in}", err=True)
+        kept = until_the_end.enter_context(store_there(store or data_folder() / "store", store_key(key, key_command)))
+        opened = until_the_end.enter_context(open_camera(source, inbox=inbox or data_folder() / "inbox"))
+        if person is None and opened.is_live and (as_json or not sys.stdin.isatty()):
+            raise typer.BadParameter("--person is needed: there is nobody who could be asked for it")
+        kinds = formats or [DocumentKind.PDF]
+        documents = Documents(report, kinds, catalogue=catalogue, programme=asked) if report else None
+        controls, manager = Controls(), ServiceManager()
+        station = Station(
+            camera=opened,
+            session=session,
+            store=kept,
+            programme=asked,
+            controls=controls,
+            shutter=shutter,
+            operator=operator,
+            documents=documents,
+        )
+        manager.ready()
+        for happening in _examinations(station, person, left_out, attends=not opened.is_live, once=once):
+            view = NoView() if as_json else view_of(catalogue, session.manifest.tasks, keys=KEYS)
+            is_finished = _followed(happening, view, controls, manager, once=once, as_json=as_json)
+    raise typer.Exit(0 if is_finished else 1)

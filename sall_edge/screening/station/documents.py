@@ -1,0 +1,103 @@
+"""The documents of a stored examination: its photographs are taken out of the store and looked at once more."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sall_edge.errors import DocumentError
+from sall_edge.runtime.session import Session
+from sall_edge.screening.examination.programme import Programme
+from sall_edge.screening.examination.record import Examination, ExaminedPhotograph
+from sall_edge.screening.messages import Catalogue
+from sall_edge.screening.overlay import draw_evidence
+from sall_edge.screening.report.compose import compose
+from sall_edge.screening.report.content import Letterhead, Picture
+from sall_edge.screening.report.write import DocumentKind, write_documents
+from sall_edge.screening.store.reader import StoreReader
+from sall_edge.screening.verdict import look_at
+
+__all__ = ["Documents", "pictures_of"]
+
+
+class Documents:
+    """Writes what leaves the device.
+
+    Args:
+        folder: Where the files go.
+        kinds: Which.
+        catalogue: Their language.
+        programme: That the examinations follow.
+        letterhead: Whose documents.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        kinds: Iterable[DocumentKind],
+        *,
+        catalogue: Catalogue,
+        programme: Programme,
+        letterhead: Letterhead | None = None,
+    ) -> None:
+        self._folder = folder
+        self._kinds = tuple(kinds)
+        self._catalogue = catalogue
+        self._programme = programme
+        self._letterhead = letterhead
+
+    def write(self, examination: Examination, store: StoreReader, session: Session) -> tuple[Path, ...]:
+        """The files of one examination.
+
+        Args:
+            examination: As it is stored.
+            store: Holds its photographs.
+            session: Of the engine that graded them.
+
+        Raises:
+            DocumentError: Another engine graded, or a document cannot be made.
+            OutputError: The folder cannot be written.
+            StoreError: A photograph is missing, or is not the one that was stored.
+        """
+        pictures = pictures_of(examination.photographs, store, session)
+        manifest = session.manifest
+        content = compose(
+            examination, manifest, self._programme, self._catalogue, pictures=pictures, letterhead=self._letterhead
+        )
+        return write_documents(content, self._folder, self._kinds)
+
+
+def pictures_of(
+    photographs: Sequence[ExaminedPhotograph], store: StoreReader, session: Session
+) -> dict[str, Picture]:
+    """By photograph id, the square that the engine saw and where it saw evidence; nothing for what has no square.
+
+    Raises:
+        DocumentError: Another engine, or other squares than this one's, graded a photograph.
+        StoreError: A photograph is missing, or is not the one that was stored.
+    """
+    pictures = {}
+    for photograph in photographs:
+        _check_engine(photograph, session)
+        looked = look_at(store.photograph_bytes(photograph.sha256), session.manifest.image, name=photograph.suffix)
+        if looked.prepared is None:
+            continue
+        square, verdicts = looked.prepared.square, photograph.screened.tasks
+        if not verdicts:
+            pictures[photograph.photograph_id] = Picture(square=square)
+            continue
+        cams = session.run(square).cams
+        seen = tuple(name for name, verdict in verdicts.items() if verdict.referable) or tuple(verdicts)
+        evidence = draw_evidence(square, np.maximum.reduce([cams[name] for name in seen]))
+        pictures[photograph.photograph_id] = Picture(square=square, evidence=evidence, tasks=seen)
+    return pictures
+
+
+def _check_engine(photograph: ExaminedPhotograph, session: Session) -> None:
+    graded_by = photograph.screened.engine_sha256
+    if graded_by not in (None, session.engine.sha256):
+        raise DocumentError(
+            f"photograph {photograph.photograph_id} was graded by the engine {graded_by[:12]}",
+            f"this engine is {session.engine.sha256[:12]}: it would draw other evidence than what was decided on",
+            "give the engine that graded the examination",
+        )
