@@ -74,6 +74,7 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(tmp_path: Path) -> N
         names
     )
     assert {"engines/targets/openvino-cpu.toml", "sall_edge/runtime/kernels/prepare.cu"} <= set(names)
+    assert "sall_edge/screening/examination/programmes/icdr.toml" in names
     assert not [name for name in names if name.endswith((".safetensors", ".onnx", ".pth", ".jpg"))]
 
 
