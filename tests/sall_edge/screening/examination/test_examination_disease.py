@@ -62,6 +62,11 @@ def test_the_engines_referral_is_never_overruled(weights: list[float], referable
     assert _dr().level(verdict) >= (Level.REFERABLE if referable else Level.CLEAR)
 
 
+def test_the_engines_referral_counts_at_any_probability() -> None:
+    verdict = verdict_of(DR, CLEAR_DR).model_copy(update={"referable": True})
+    assert _dr().level(verdict) is Level.REFERABLE
+
+
 def test_without_urgent_grades_nothing_is_urgent() -> None:
     assert _dr(urgent_from=None).level(verdict_of(DR, PROLIFERATIVE_DR)) is Level.REFERABLE
 

@@ -43,6 +43,7 @@ SPLIT_DR = (0.3, 0.2, 0.4, 0.1, 0.0)  # referable, and only half sure
         (screened_of(), ()),
         (BLURRED, ("out_of_focus",)),
         (UNREADABLE, ("unreadable",)),
+        (screened_of(error=UNREADABLE.error), ("unreadable",)),
         (REJECTED, ("poor_quality",)),
         (BLURRED.model_copy(update={"gradable": None}), ("out_of_focus",)),
     ],

@@ -31,7 +31,7 @@ from fakes.made_up_examination import (
     taken,
     with_all_clear,
 )
-from hypothesis import assume, event, given
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from sall_edge.screening.examination.disease import diseases_of
@@ -42,6 +42,8 @@ from sall_edge.screening.examination.reasons import not_assessed_keys, outcome_o
 from sall_edge.screening.examination.record import Examination, ExaminedPhotograph, Outcome, View
 from sall_edge.screening.examination.rules import ViewState, view_state
 from sall_edge.spec import Eye
+
+law = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no broken law
 
 Step = ExaminedPhotograph | tuple[Eye, View]
 
@@ -159,6 +161,7 @@ def _may_be_negative(case: Case) -> bool:
     return True
 
 
+@law
 @given(cases())
 def test_no_referral_is_said_exactly_when_nothing_is_missing_doubtful_or_found(case: Case) -> None:
     is_negative = case.examination.outcome is Outcome.NO_REFERRAL
@@ -166,12 +169,14 @@ def test_no_referral_is_said_exactly_when_nothing_is_missing_doubtful_or_found(c
     assert is_negative == _may_be_negative(case)
 
 
+@law
 @given(cases())
 def test_an_examination_in_which_something_is_wanted_is_never_negative(case: Case) -> None:
     if wanted(case.examination, case.programme) is not None:
         assert case.examination.outcome is not Outcome.NO_REFERRAL
 
 
+@law
 @given(cases())
 def test_a_persons_outcome_is_the_worst_eyes_and_follows_from_the_reasons(case: Case) -> None:
     results = case.examination.eyes.values()
@@ -180,6 +185,7 @@ def test_a_persons_outcome_is_the_worst_eyes_and_follows_from_the_reasons(case: 
         assert result.outcome is outcome_of(result.reasons)
 
 
+@law
 @given(cases(), photographs(50))
 def test_another_photograph_never_makes_what_was_found_milder(case: Case, photograph: ExaminedPhotograph) -> None:
     before = case.examination
@@ -194,6 +200,7 @@ def test_another_photograph_never_makes_what_was_found_milder(case: Case, photog
         assert outcome_of(found_after).severity >= outcome_of(found).severity
 
 
+@law
 @given(cases(), st.data())
 def test_a_worse_verdict_on_a_photograph_never_makes_the_outcome_milder(case: Case, data: st.DataObject) -> None:
     indices = [n for n, p in enumerate(case.examination.photographs) if p.screened.gradable]
@@ -213,6 +220,7 @@ def test_a_worse_verdict_on_a_photograph_never_makes_the_outcome_milder(case: Ca
     assert after.outcome.severity >= before.outcome.severity
 
 
+@law
 @given(programmes(), st.lists(photographs(), max_size=8), st.randoms(use_true_random=False))
 def test_the_order_of_eyes_and_views_does_not_matter(
     programme: Programme, drawn: list[ExaminedPhotograph], random: Random
@@ -226,6 +234,7 @@ def test_the_order_of_eyes_and_views_does_not_matter(
     assert _after(backwards, named).reasons == one.reasons
 
 
+@law
 @given(programmes(), st.lists(photographs(), max_size=8))
 def test_right_and_left_are_treated_alike(programme: Programme, drawn: list[ExaminedPhotograph]) -> None:
     other = {Eye.LEFT: Eye.RIGHT, Eye.RIGHT: Eye.LEFT, None: None}
@@ -238,11 +247,13 @@ def test_right_and_left_are_treated_alike(programme: Programme, drawn: list[Exam
         assert one.eyes[eye.value].tasks == mirror.eyes[other[eye].value].tasks
 
 
+@law
 @given(cases())
 def test_an_examination_survives_json(case: Case) -> None:
     assert Examination.model_validate_json(case.examination.model_dump_json()) == case.examination
 
 
+@law
 @given(programmes(), steps())
 def test_the_same_steps_give_the_same_examination(programme: Programme, done: list[Step]) -> None:
     first, second = _after(programme, done), _after(programme, done)
@@ -250,6 +261,7 @@ def test_the_same_steps_give_the_same_examination(programme: Programme, done: li
     assert first.model_dump_json() == second.model_dump_json()
 
 
+@law
 @given(cases())
 def test_every_key_that_is_given_is_listed(case: Case) -> None:
     diseases = case.programme.diseases
@@ -259,6 +271,7 @@ def test_every_key_that_is_given_is_listed(case: Case) -> None:
         assert {*result.not_assessed} <= not_assessed_keys(diseases)
 
 
+@law
 @given(programmes(), st.lists(st.booleans(), max_size=12))
 def test_an_examination_ends_after_as_many_attempts_as_the_programme_allows(
     programme: Programme, luck: list[bool]

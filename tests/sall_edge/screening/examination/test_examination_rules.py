@@ -142,6 +142,14 @@ def test_the_worse_grade_is_recorded_even_if_the_milder_one_is_more_probable() -
     assert examination.eyes["R"].tasks[0].grade == 3
 
 
+def test_a_doubt_on_one_photograph_outlasts_a_milder_grade_on_another() -> None:
+    mild = (0.3, 0.65, 0.03, 0.02, 0.0)  # a higher grade than the doubtful one's, and clear of the operating point
+    examination = taken(begun_with(ICDR), photograph_of(1, screened_of(dr=DOUBTFUL_DR)), ICDR)
+    examination = taken(examination, photograph_of(2, screened_of(dr=mild), view=View.DISC), ICDR)
+    assert examination.eyes["R"].reasons == ("low_confidence:dr",)
+    assert examination.eyes["R"].tasks[0].photograph_id == "photograph-1"
+
+
 def test_a_photograph_that_is_missing_leaves_the_eye_incomplete_and_the_disease_unanswered() -> None:
     one = taken(begun_with(ICDR), photograph_of(1), ICDR)
     assert one.outcome is Outcome.INCOMPLETE
@@ -222,3 +230,10 @@ def test_an_eye_that_is_left_out_is_named_and_the_other_decides() -> None:
         examination = taken(examination, photograph_of(number, view=view), ICDR)
     assert examination.outcome is Outcome.NO_REFERRAL
     assert examination.reasons == ("L:not_examined",)
+
+
+def test_a_programme_may_ask_for_one_eye() -> None:
+    left = ICDR.model_copy(update={"photographs": tuple(one for one in ICDR.photographs if one.eye is Eye.LEFT)})
+    done = with_all_clear(left)
+    assert set(done.eyes) == {"L"}
+    assert done.outcome is Outcome.NO_REFERRAL
