@@ -83,19 +83,6 @@ def begin(
     Raises:
         ExaminationError: Programme and engine do not fit; no eye is left; an eye is left out without a reason.
     """
-    left_out = {eye.value: why.strip() for eye, why in (not_examined or {}).items()}
-    if silent := [eye for eye, why in left_out.items() if not why]:
-        raise ExaminationError(
-            f"the eye {silent[0]} is left out without a reason",
-            "the result has to say why an eye was not examined",
-            "give a reason, such as: prosthesis",
-        )
-    if all(eye.value in left_out for eye in programme.eyes):
-        raise ExaminationError(
-            "no eye is left to examine",
-            f"the programme {programme.name} asks for {', '.join(eye.value for eye in programme.eyes)}",
-            "leave out one eye at most",
-        )
     diseases = diseases_of(programme, engine.tasks, engine.operating_points)
     begun = Examination(
         examination_id=examination_id,
@@ -107,7 +94,7 @@ def begin(
         image_spec_sha256=engine.image_spec_sha256,
         operating_points=dict(engine.operating_points),
         started_at=_with_zone(at),
-        not_examined=left_out,
+        not_examined=_left_out(programme, not_examined or {}),
     )
     return judged(begun, programme, diseases)
 
@@ -203,6 +190,23 @@ def finish(examination: Examination, at: datetime) -> Examination:
         why = f"it was started at {examination.started_at.isoformat()}"
         raise ExaminationError(f"the examination cannot finish at {at.isoformat()}", why, "set the device's clock")
     return examination.model_copy(update={"finished_at": at})
+
+
+def _left_out(programme: Programme, not_examined: Mapping[Eye, str]) -> dict[str, str]:
+    left_out = {eye.value: why.strip() for eye, why in not_examined.items()}
+    if silent := [eye for eye, why in left_out.items() if not why]:
+        raise ExaminationError(
+            f"the eye {silent[0]} is left out without a reason",
+            "the result has to say why an eye was not examined",
+            "give a reason, such as: prosthesis",
+        )
+    if all(eye.value in left_out for eye in programme.eyes):
+        raise ExaminationError(
+            "no eye is left to examine",
+            f"the programme {programme.name} asks for {', '.join(eye.value for eye in programme.eyes)}",
+            "leave out one eye at most",
+        )
+    return left_out
 
 
 def _with_zone(at: datetime) -> datetime:
