@@ -27,6 +27,8 @@ COMMANDS = (
     "inspect",
     "bench",
     "screen",
+    "camera",
+    "report",
     "store",
     "audit",
 )

@@ -19,10 +19,14 @@ from sall_edge.screening.station.controls import Controls, Shutter
 from sall_edge.spec import Eye
 
 if TYPE_CHECKING:
+    from sall_edge.cli.camera_view import CameraView
+    from sall_edge.cli.service_manager import ServiceManager
     from sall_edge.screening.events import Event
     from sall_edge.screening.station.station import Station
 
 __all__ = ["camera"]
+
+KEYS = "[space] photograph   [g] give up   [q] leave"
 
 Source = Annotated[str, typer.Option(help="/dev/video0, argus:0, rtsp://…, folder:DIR, dicom:PORT, …: docs/cameras.md.")]
 PersonNumber = Annotated[str | None, typer.Option("--person", help="The clinic's number of the person.")]
@@ -55,6 +59,7 @@ def camera(
     """
     from sall_edge.cli.camera_view import NoView, view_of
     from sall_edge.cli.service_manager import ServiceManager
+    from sall_edge.cli.wishes import wishes_from_stdin
     from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.camera.open import open_camera
     from sall_edge.screening.examination.programme import load_programme
@@ -85,7 +90,53 @@ def camera(
             documents=documents,
         )
         manager.ready()
-        for happening in _examinations(station, person, left_out, attends=not opened.is_live, once=once):
+        is_finished = False
+        for happening in _examinations(station, person, left_out, is_live=opened.is_live, once=once):
             view = NoView() if as_json else view_of(catalogue, session.manifest.tasks, keys=KEYS)
-            is_finished = _followed(happening, view, controls, manager, once=once, as_json=as_json)
+            with view, wishes_from_stdin(controls):
+                is_finished = _followed(happening, view, manager, once=once, as_json=as_json)
     raise typer.Exit(0 if is_finished else 1)
+
+
+def _examinations(
+    station: "Station", person: str | None, left_out: Mapping[Eye, str], *, is_live: bool, once: bool
+) -> "Iterator[Iterator[Event]]":
+    """One examination after the other, each as its events; of a delivering camera all of them as one."""
+    from sall_edge.screening.examination.record import Person
+
+    if person is None and not is_live:
+        yield station.attend()
+        return
+    while True:
+        who = Person(reference=person or typer.prompt("Person", err=True))
+        examination = station.left(who)
+        yield station.resume(examination) if examination else station.examine(who, not_examined=left_out)
+        if person is not None or once:
+            return
+
+
+def _followed(
+    happening: "Iterator[Event]", view: "CameraView", manager: "ServiceManager", *, once: bool, as_json: bool
+) -> bool:
+    """Shows what happens, until it is over; whether an examination was finished."""
+    is_finished = False
+    for event in happening:
+        manager.alive()
+        view.show(event)
+        if as_json and event.event != "waiting":
+            typer.echo(event.model_dump_json(exclude_none=True))
+        if event.event == "examination_started" and once and is_finished:
+            break
+        is_finished = is_finished or event.event == "examination_finished"
+    return is_finished
+
+
+def _left_out(said: list[str]) -> dict[Eye, str]:
+    """`L=prosthesis`, as a mapping."""
+    left_out = {}
+    for one in said:
+        eye, equals, why = one.partition("=")
+        if eye not in set(Eye) or not equals:
+            raise typer.BadParameter(f"{one!r}: write the eye and the reason, such as L=prosthesis")
+        left_out[Eye(eye)] = why
+    return left_out
