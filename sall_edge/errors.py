@@ -23,6 +23,7 @@ SallEdgeError
 │   ├── StoreFull               no room for another examination: said before the capture
 │   ├── StoreLocked             the key is missing or another one
 │   └── AuditBroken             the log is not the one that was written
+├── CatalogueError          texts of a language are missing or break a rule
 ├── DocumentError           a report cannot be written or does not validate
 └── GateRefused             the engine changes verdicts: exit code 3
 """
@@ -37,6 +38,7 @@ __all__ = [
     "BuildError",
     "CalibrationError",
     "CameraError",
+    "CatalogueError",
     "DeviceFailed",
     "DocumentError",
     "ExaminationError",
@@ -161,6 +163,10 @@ class StoreLocked(StoreError):
 
 class AuditBroken(StoreError):
     """The audit log is not the one that was written: an entry was changed, removed or put in."""
+
+
+class CatalogueError(SallEdgeError):
+    """Texts of a language are missing, or its file breaks a rule."""
 
 
 class DocumentError(SallEdgeError):

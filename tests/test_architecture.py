@@ -73,6 +73,7 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(tmp_path: Path) -> N
     assert {"sall_edge/py.typed", "sall_edge/bench/report/templates/report.html", "trainer/tasks/retina.toml"} <= set(
         names
     )
+    assert {"sall_edge/screening/report/report.typ", "sall_edge/screening/messages/de.toml"} <= set(names)
     assert {"engines/targets/openvino-cpu.toml", "sall_edge/runtime/kernels/prepare.cu"} <= set(names)
     assert "sall_edge/screening/examination/programmes/icdr.toml" in names
     assert not [name for name in names if name.endswith((".safetensors", ".onnx", ".pth", ".jpg"))]
