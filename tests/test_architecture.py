@@ -13,7 +13,7 @@ from sall_edge.artifacts import Engine, open_engine
 from sall_edge.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "onnx", "timm", "scipy", "pandas")
+HEAVY = ("torch", "onnx", "timm", "scipy", "pandas", "sqlalchemy", "alembic")
 TOP_LEVEL = {"sall_edge", "trainer", "engines", "calibration"}
 
 REPORT_MODULES = """
@@ -75,7 +75,12 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(tmp_path: Path) -> N
     )
     assert {"sall_edge/screening/report/report.typ", "sall_edge/screening/messages/de.toml"} <= set(names)
     assert {"engines/targets/openvino-cpu.toml", "sall_edge/runtime/kernels/prepare.cu"} <= set(names)
+
     assert "sall_edge/screening/examination/programmes/icdr.toml" in names
+
+    steps = {"env.py", "versions/r0001_first_tables.py"}
+    assert {f"sall_edge/screening/store/migrations/{step}" for step in steps} <= set(names)
+
     assert not [name for name in names if name.endswith((".safetensors", ".onnx", ".pth", ".jpg"))]
 
 

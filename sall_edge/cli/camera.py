@@ -28,7 +28,7 @@ __all__ = ["camera"]
 
 KEYS = "[space] photograph   [g] give up   [q] leave"
 
-Source = Annotated[str, typer.Option(help="/dev/video0, argus:0, rtsp://…, folder:DIR, dicom:PORT, …: docs/cameras.md.")]
+Source = Annotated[str, typer.Option(help="/dev/video0, argus:0, folder:DIR, dicom:PORT, …: docs/cameras.md.")]
 PersonNumber = Annotated[str | None, typer.Option("--person", help="The clinic's number of the person.")]
 NotExamined = Annotated[list[str] | None, typer.Option(metavar="EYE=WHY", help="Leaves an eye out: L=prosthesis.")]
 

@@ -56,7 +56,11 @@ class CameraView(Protocol):
 def view_of(catalogue: Catalogue, tasks: Sequence[Task], *, keys: str) -> CameraView:
     """What stderr can show."""
     console = Console(stderr=True)
-    return TerminalView(catalogue, tasks, console, keys=keys) if console.is_terminal else LineView(catalogue, tasks, console)
+    return (
+        TerminalView(catalogue, tasks, console, keys=keys)
+        if console.is_terminal
+        else LineView(catalogue, tasks, console)
+    )
 
 
 class NoView:

@@ -1,9 +1,12 @@
 """How a command is told the key of a store."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from sall_edge.errors import BackendMissing
 
 if TYPE_CHECKING:
     from sall_edge.screening.store.key import Key
@@ -21,8 +24,13 @@ def store_key(key: Path | None, key_command: str | None) -> "Key | None":
     """The key of the file or of the command; None where neither is given.
 
     Raises:
+        BackendMissing: What a store needs is not installed.
         StoreLocked: There is no key there.
     """
+    for library in ("sqlalchemy", "alembic"):
+        if find_spec(library) is None:
+            fix = "pip install 'sall-edge[screening]'"
+            raise BackendMissing(f"{library} is not installed", "a store is kept with it", fix)
     from sall_edge.screening.store.key import key_from_command, key_from_file
 
     if key is not None and key_command is not None:

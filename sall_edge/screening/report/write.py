@@ -2,32 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 
 from sall_edge.errors import BackendMissing, DocumentError
 from sall_edge.screening.report.content import Content
 from sall_edge.screening.report.identifiers import dicom_instances
+from sall_edge.screening.report.kinds import DocumentKind
 from sall_edge.writing import file_being_written
 
-__all__ = ["Document", "DocumentKind", "render_documents", "write_documents"]
+__all__ = ["Document", "render_documents", "write_documents"]
 
 LIBRARIES = ("typst", "pydicom", "highdicom", "fhir")
-
-
-class DocumentKind(str, Enum):
-    """What a document is.
-
-    Attributes:
-        PDF: One page for people.
-        DICOM: The page and the photographs, for an image archive.
-        FHIR: A bundle with the page inside, for a record system.
-    """
-
-    PDF = "pdf"
-    DICOM = "dicom"
-    FHIR = "fhir"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,19 +3,18 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from sall_edge.errors import DocumentError
 from sall_edge.runtime.session import Session
 from sall_edge.screening.examination.programme import Programme
 from sall_edge.screening.examination.record import Examination, ExaminedPhotograph
 from sall_edge.screening.messages import Catalogue
-from sall_edge.screening.overlay import draw_evidence
 from sall_edge.screening.report.compose import compose
 from sall_edge.screening.report.content import Letterhead, Picture
-from sall_edge.screening.report.write import DocumentKind, write_documents
+from sall_edge.screening.report.kinds import DocumentKind
+from sall_edge.screening.report.picture import picture_of
+from sall_edge.screening.report.write import write_documents
 from sall_edge.screening.store.reader import StoreReader
-from sall_edge.screening.verdict import look_at
+from sall_edge.screening.verdict import judge, look_at
 
 __all__ = ["Documents", "pictures_of"]
 
@@ -67,9 +66,7 @@ class Documents:
         return write_documents(content, self._folder, self._kinds)
 
 
-def pictures_of(
-    photographs: Sequence[ExaminedPhotograph], store: StoreReader, session: Session
-) -> dict[str, Picture]:
+def pictures_of(photographs: Sequence[ExaminedPhotograph], store: StoreReader, session: Session) -> dict[str, Picture]:
     """By photograph id, the square that the engine saw and where it saw evidence; nothing for what has no square.
 
     Raises:
@@ -79,17 +76,10 @@ def pictures_of(
     pictures = {}
     for photograph in photographs:
         _check_engine(photograph, session)
-        looked = look_at(store.photograph_bytes(photograph.sha256), session.manifest.image, name=photograph.suffix)
-        if looked.prepared is None:
-            continue
-        square, verdicts = looked.prepared.square, photograph.screened.tasks
-        if not verdicts:
-            pictures[photograph.photograph_id] = Picture(square=square)
-            continue
-        cams = session.run(square).cams
-        seen = tuple(name for name, verdict in verdicts.items() if verdict.referable) or tuple(verdicts)
-        evidence = draw_evidence(square, np.maximum.reduce([cams[name] for name in seen]))
-        pictures[photograph.photograph_id] = Picture(square=square, evidence=evidence, tasks=seen)
+        data = store.photograph_bytes(photograph.sha256)
+        examined = judge(session, look_at(data, session.manifest.image, name=photograph.photograph_id))
+        if (picture := picture_of(examined)) is not None:
+            pictures[photograph.photograph_id] = picture
     return pictures
 
 

@@ -195,6 +195,7 @@ class Station:
         )
         if self._documents is not None:
             yield self._written(self._documents, examination)
+        return None
 
     def _written(self, documents: Documents, examination: Examination) -> ReportWritten | Failed:
         """A report that cannot be written takes nothing back: the examination is stored."""

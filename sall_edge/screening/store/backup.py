@@ -19,7 +19,7 @@ from sall_edge.artifacts import sha256_of_file
 from sall_edge.errors import OutputError, StoreError, StoreFull
 from sall_edge.screening.store.audit import Kind
 from sall_edge.screening.store.database import DATABASE_NAME, database_errors
-from sall_edge.screening.store.files import PHOTOGRAPHS, flush_folder
+from sall_edge.screening.store.files import PHOTOGRAPHS, flush_folder, make_photograph_folders
 from sall_edge.screening.store.head import HEAD_NAME
 from sall_edge.screening.store.header import HEADER_NAME
 from sall_edge.screening.store.key import Key
@@ -123,14 +123,13 @@ def _unpack(archive: Path, folder: Path) -> str:
     except OSError as cause:
         why = cause.strerror or str(cause)
         raise StoreError(f"cannot read the backup {archive}", why, "name a file that store backup wrote") from cause
-    (folder / PHOTOGRAPHS).mkdir(mode=0o700)
+    make_photograph_folders(folder)
     with file, tarfile.open(fileobj=file, mode="r:") as tar:
         for member in tar:
             if not member.isfile() or _MEMBER.fullmatch(member.name) is None:
                 why = f"it holds {member.name!r}, which no backup does"
                 raise StoreError(f"{archive} is not a backup", why, "name a file that store backup wrote")
             path = folder / member.name
-            path.parent.mkdir(mode=0o700, exist_ok=True)
             data = tar.extractfile(member)
             if data is not None:
                 _write(path, data)

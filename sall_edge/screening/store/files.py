@@ -99,6 +99,15 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_photograph_folders(folder: Path) -> None:
+    """All 256 folders of a new store at once: one that is made later has to be flushed before its photograph counts."""
+    root = folder / PHOTOGRAPHS
+    root.mkdir(mode=0o700)
+    for number in range(256):
+        (root / f"{number:02x}").mkdir(mode=0o700)
+    flush_folder(root)
+
+
 class PhotographFiles:
     """`photographs/ab/abcd….sealed`, by the hash of the plain bytes.
 
@@ -123,13 +132,9 @@ class PhotographFiles:
             StoreError: It cannot be written.
         """
         path = self.path(digest)
-        for folder in (self._root, path.parent):
-            if not folder.is_dir():
-                try:
-                    folder.mkdir(mode=0o700, exist_ok=True)
-                    flush_folder(folder.parent)
-                except OSError as cause:
-                    raise storage_error(cause, folder) from cause
+        if not path.parent.is_dir():  # a copy of the store by a tool that leaves empty folders out
+            path.parent.mkdir(mode=0o700, parents=True)
+            flush_folder(self._root)
         put(path, self._seal.close(data, about=_about(digest)))
 
     def read(self, digest: str) -> bytes:

@@ -37,11 +37,12 @@ class Hold(Enum):
 
 
 @contextmanager
-def locked(folder: Path, lock: Lock, *, how: Hold = Hold.ALONE, patience_s: float = PATIENCE_S) -> Iterator[None]:
+def locked(folder: Path, lock: Lock, *, how: Hold = Hold.ALONE, patience_s: float | None = None) -> Iterator[None]:
     """Holds a lock for the block.
 
     Raises:
-        StoreError: Another process held it for all of `patience_s`, or the file cannot be opened.
+        StoreError: Another process held it for all of `patience_s`, `PATIENCE_S` if that is None; or the file cannot
+            be opened.
     """
     try:
         descriptor = os.open(folder / lock.value, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -49,7 +50,7 @@ def locked(folder: Path, lock: Lock, *, how: Hold = Hold.ALONE, patience_s: floa
         fix = "check that the folder may be written by this user"
         raise StoreError(f"the store {folder} cannot be used", cause.strerror or str(cause), fix) from cause
     try:
-        _take(descriptor, how, folder, time.monotonic() + patience_s)
+        _take(descriptor, how, folder, time.monotonic() + (PATIENCE_S if patience_s is None else patience_s))
         yield
     finally:
         os.close(descriptor)

@@ -16,7 +16,7 @@ from sall_edge import __version__
 from sall_edge.errors import StoreError
 from sall_edge.screening.store.audit import Kind, append
 from sall_edge.screening.store.database import DATABASE_NAME
-from sall_edge.screening.store.files import PHOTOGRAPHS, RESERVE_BYTES, flush_folder, put, storage_error
+from sall_edge.screening.store.files import RESERVE_BYTES, flush_folder, make_photograph_folders, put, storage_error
 from sall_edge.screening.store.head import HEAD_NAME, head_bytes
 from sall_edge.screening.store.header import HEADER_NAME, new_header
 from sall_edge.screening.store.key import Key
@@ -35,7 +35,7 @@ def create_store(folder: Path, key: Key | None = None) -> Path:
     """
     header = new_header(key)
     with folder_appearing(folder) as new:
-        (new / PHOTOGRAPHS).mkdir(mode=0o700)
+        make_photograph_folders(new)
         header_bytes = header.model_dump_json(indent=2).encode()
         put(new / HEADER_NAME, header_bytes)
         os.close(os.open(new / DATABASE_NAME, os.O_CREAT | os.O_WRONLY, 0o600))

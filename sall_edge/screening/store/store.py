@@ -20,7 +20,7 @@ from sall_edge.screening.examination.record import Examination, ExaminedPhotogra
 from sall_edge.screening.store.audit import Kind, append, newest
 from sall_edge.screening.store.database import database_errors
 from sall_edge.screening.store.entries import deletion_facts, examination_facts, photograph_facts
-from sall_edge.screening.store.files import RESERVE_BYTES, check_room
+from sall_edge.screening.store.files import RESERVE_BYTES, check_room, storage_error
 from sall_edge.screening.store.head import HEAD_NAME, check_head, read_head, stage_head
 from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.locks import Hold, Lock, locked
@@ -91,12 +91,16 @@ class Store(StoreReader):
         if not examination.photographs or examination.photographs[-1] != photograph:
             raise ValueError(f"photograph {photograph.photograph_id} is not the last one of its examination")
         with self.turn():
-            self.files.write(digest, data)
-            with self.change() as session:
-                row = self._row(session, examination.examination_id)
-                changed = self._updated(session, row, examination, new=photograph)
-                facts = photograph_facts(photograph) | examination_facts(examination, row, changed)
-                append(session, self.seal, Kind.PHOTOGRAPH, facts)
+            try:
+                with self.change() as session:
+                    row = self._row(session, examination.examination_id)
+                    changed = self._updated(session, row, examination, new=photograph)
+                    self.files.write(digest, data)  # on the disk before the commit
+                    facts = photograph_facts(photograph) | examination_facts(examination, row, changed)
+                    append(session, self.seal, Kind.PHOTOGRAPH, facts)
+            except StoreError:
+                self._remove_unreferenced(digest)
+                raise
 
     def save(self, examination: Examination) -> None:
         """Stores what changed in an examination that goes on; nothing is written where nothing did.
@@ -163,9 +167,16 @@ class Store(StoreReader):
                     staged = stage_head(self.folder, head, self.seal)
             if staged is not None:
                 staged.replace(self.folder / HEAD_NAME)
+        except OSError as cause:
+            raise storage_error(cause, self.folder / HEAD_NAME) from cause
         finally:
             if staged is not None:
                 staged.unlink(missing_ok=True)
+
+    def _remove_unreferenced(self, digest: str) -> None:
+        with self.session() as session:
+            if session.scalars(select(PhotographRow.sha256).where(PhotographRow.sha256 == digest)).first() is None:
+                self.files.remove(digest)
 
     def _empty_write_ahead_log(self) -> None:
         """What was deleted is still in it until it is written over."""

@@ -15,7 +15,8 @@ from pydicom import dcmread
 from sall_edge.errors import BackendMissing, DocumentError, OutputError
 from sall_edge.screening.examination.record import Outcome
 from sall_edge.screening.report import write
-from sall_edge.screening.report.write import DocumentKind, render_documents, write_documents
+from sall_edge.screening.report.kinds import DocumentKind
+from sall_edge.screening.report.write import render_documents, write_documents
 
 STEM = "10000000-0000-4000-8000-000000000001"
 PDF, DICOM, FHIR = DocumentKind.PDF, DocumentKind.DICOM, DocumentKind.FHIR
