@@ -77,7 +77,7 @@ class Capture:
     """A photograph as the camera gave it.
 
     Attributes:
-        data: Bytes of a JPEG, PNG, TIFF or DICOM file; a live frame as a lossless PNG.
+        data: Bytes of a JPEG, PNG, TIFF or DICOM file; of a live frame the camera's own JPEG, or a lossless TIFF.
         suffix: ".jpg", ".png", ".tif" or ".dcm".
         triggered: When it was asked for; for a delivering camera when it was taken, or arrived if that is unknown.
         origin: What the camera says of it.
