@@ -123,6 +123,10 @@ class Store(StoreReader):
     def delete(self, examination_id: str, *, why: str) -> None:
         """Removes an examination, its person and its photographs; the log keeps that, and hashes.
 
+        Args:
+            examination_id: Finished or not.
+            why: Stays in the log, so it names nobody.
+
         Raises:
             StoreError: There is no such examination, or a backup is being written and goes on for long.
         """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.stored_examination import FILE_NAME, NAME, REFERENCE, begun, ended, put_examination, with_photograph
+from sqlalchemy import event
 
 from sall_edge.errors import StoreError, StoreFull
 from sall_edge.screening.examination.record import Examination
@@ -216,3 +217,37 @@ def test_a_store_that_cannot_be_written_says_so(store: Store, monkeypatch: pytes
     monkeypatch.undo()
     assert not list(store.folder.rglob("*.tmp"))
     store.add_photograph(examination, photograph, b"jpeg")
+
+
+def test_everything_is_flushed_before_it_is_promised(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of what a power cut could take back; no power is cut here."""
+    happened: list[str] = []
+    flush, replace = os.fsync, Path.replace
+
+    def name(path: Path) -> str:
+        return re.sub(r"^\.(.*)\.[^.]+\.tmp$", r"\1 being written", path.name)
+
+    def noted_flush(descriptor: int) -> None:
+        happened.append(f"flush {name(Path(f'/proc/self/fd/{descriptor}').readlink())}")
+        flush(descriptor)
+
+    def noted_replace(self: Path, target: Path) -> Path:
+        happened.append(f"rename {name(self)}")
+        return replace(self, target)
+
+    examination = begun()
+    store.begin(examination)
+    examination, photograph = with_photograph(examination, b"jpeg")
+    monkeypatch.setattr(os, "fsync", noted_flush)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    event.listen(store.engine, "commit", lambda connection: happened.append("commit"))
+    store.add_photograph(examination, photograph, b"jpeg")
+    file = store.files.path(photograph.sha256)
+    assert happened == [
+        f"flush {file.name} being written",
+        f"rename {file.name} being written",
+        f"flush {file.parent.name}",
+        "flush head.json being written",
+        "commit",
+        "rename head.json being written",
+    ]

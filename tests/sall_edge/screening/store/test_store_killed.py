@@ -94,11 +94,13 @@ def test_a_hundred_kills_lose_no_verdict_double_none_and_leave_no_file(examining
         with open_store(folder, key) as store:
             verify(store)
             stored = {one.photograph_id: one.sha256 for e in store.examinations() for one in e.photographs}
+            begun = {one.examination_id for one in store.examinations()}
             finished = {one.examination_id for one in store.examinations() if one.finished_at}
             logged = _logged_photographs(store)
         after = _files(folder)
         leftovers += len(before - after)
         assert acknowledged.photographs.items() <= stored.items()
+        assert acknowledged.examinations <= begun
         assert acknowledged.finished <= finished
         unsaid |= stored.keys() - acknowledged.photographs.keys()
         assert len(unsaid) <= kill  # at most the one that was stored and killed before it could say so
