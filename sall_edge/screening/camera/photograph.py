@@ -9,7 +9,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from sall_edge.screening.camera.raw_frame import ENCODED, Layout, RawFrame, rgb_from
+from sall_edge.screening.camera.raw_frame import ENCODED, Layout, RawFrame, bgr_from
 
 __all__ = ["photograph_from", "with_huffman_tables"]
 
@@ -24,11 +24,8 @@ def photograph_from(raw: RawFrame) -> tuple[bytes, str] | None:
         return with_huffman_tables(raw.data.tobytes()), ".jpg"
     if raw.layout in ENCODED:
         return raw.data.tobytes(), ".png"
-    pixels = rgb_from(raw)
-    if pixels is None:
-        return None
     wanted = [cv2.IMWRITE_TIFF_COMPRESSION, TIFF_UNCOMPRESSED]
-    done, packed = cv2.imencode(".tif", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), wanted)
+    done, packed = cv2.imencode(".tif", bgr_from(raw), wanted)
     return (packed.tobytes(), ".tif") if done else None
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sall_edge.errors import UnreadablePhotograph
 from sall_edge.fundus._container import header
 
-__all__ = ["Layout", "RawFrame", "grey_thumbnail", "is_same_picture", "is_whole", "rgb_from", "size_px_of"]
+__all__ = ["Layout", "RawFrame", "bgr_from", "grey_thumbnail", "is_same_picture", "is_whole", "rgb_from", "size_px_of"]
 
 U8 = npt.NDArray[np.uint8]
 
@@ -55,6 +55,13 @@ _TO_RGB = {
     Layout.GREY: cv2.COLOR_GRAY2RGB,
     Layout.YUYV: cv2.COLOR_YUV2RGB_YUYV,
 }
+_TO_BGR = {
+    Layout.RGB: cv2.COLOR_RGB2BGR,
+    Layout.BGRX: cv2.COLOR_BGRA2BGR,
+    Layout.RGBX: cv2.COLOR_RGBA2BGR,
+    Layout.GREY: cv2.COLOR_GRAY2BGR,
+    Layout.YUYV: cv2.COLOR_YUV2BGR_YUYV,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,6 +91,14 @@ def rgb_from(raw: RawFrame) -> U8 | None:
     if pixels is not None:
         pixels.flags.writeable = False
     return pixels
+
+
+def bgr_from(raw: RawFrame) -> U8:
+    """(H, W, 3) uint8 of pixels that are no file, in the order in which OpenCV writes them."""
+    if raw.layout is Layout.BGR:
+        return raw.data
+    bgr: U8 = cv2.cvtColor(raw.data, _TO_BGR[raw.layout])
+    return bgr
 
 
 def is_whole(raw: RawFrame) -> bool:

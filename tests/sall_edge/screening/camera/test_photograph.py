@@ -7,7 +7,7 @@ from fakes.camera_device import noisy_picture
 
 from sall_edge.fundus.decode import decode
 from sall_edge.screening.camera.photograph import photograph_from, with_huffman_tables
-from sall_edge.screening.camera.raw_frame import Layout, RawFrame
+from sall_edge.screening.camera.raw_frame import Layout, RawFrame, rgb_from
 
 PICTURE = noisy_picture(np.random.default_rng(0))
 
@@ -32,14 +32,15 @@ def _raw(data: Any, layout: Layout) -> RawFrame:
     return RawFrame(data=data, layout=layout, exposed_s=0.0)
 
 
-@pytest.mark.parametrize("layout", [Layout.BGR, Layout.RGB])
+@pytest.mark.parametrize("layout", [layout for layout in Layout if layout not in (Layout.JPEG, Layout.PNG)])
 def test_pixels_become_a_tiff_that_screening_reads_without_a_bit_lost(layout: Layout) -> None:
-    packed = photograph_from(_raw(PICTURE, layout))
+    channels = {Layout.GREY: 1, Layout.YUYV: 2, Layout.BGRX: 4, Layout.RGBX: 4}.get(layout, 3)
+    data = np.ascontiguousarray(np.dstack([PICTURE, PICTURE])[:, :, :channels].squeeze())
+    packed = photograph_from(_raw(data, layout))
     assert packed is not None
-    data, suffix = packed
+    file, suffix = packed
     assert suffix == ".tif"
-    pixels = decode(data, name="frame").pixels
-    assert np.array_equal(pixels, PICTURE if layout is Layout.RGB else PICTURE[:, :, ::-1])
+    assert np.array_equal(decode(file, name="frame").pixels, rgb_from(_raw(data, layout)))
 
 
 @pytest.mark.parametrize(("layout", "suffix"), [(Layout.JPEG, ".jpg"), (Layout.PNG, ".png")])
