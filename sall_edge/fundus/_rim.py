@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GOOD_RIM_SEEN", "Circle", "directions", "fitted_circle"]
+__all__ = ["GOOD_RIM_SEEN", "SECTORS", "Circle", "directions", "fitted_circle", "is_plausible"]
 
 F64 = npt.NDArray[np.float64]
 XYR: TypeAlias = tuple[float, float, float]
@@ -74,7 +74,7 @@ def fitted_circle(boundary: npt.NDArray[np.int32], width: int, height: int) -> C
     x, y = np.ascontiguousarray(rim.T)
     for tolerance in (0.02, 0.012, 0.008):
         circle = _least_squares(x, y, circle, tolerance)
-    if not _is_plausible(*circle, width, height):
+    if not is_plausible(*circle, width, height):
         return None
     near = np.abs(np.sqrt((x - circle[0]) ** 2 + (y - circle[1]) ** 2) - circle[2]) <= _tolerance(circle[2])
     if np.count_nonzero(near) < LARGEST_CIRCLE_SHARE * len(rim):
@@ -100,8 +100,8 @@ def _stretched_circle(rim: F64, cut: F64, width: int, height: int) -> Circle | N
     outside = np.count_nonzero(beyond > 0.015) / len(beyond)
     radius = reach * semi_axis_x / b**0.25
     x_px, y_px = center * reach + middle_of_frame
-    is_plausible = _is_plausible(x_px, y_px, radius, width, height)
-    if agreed < LEAST_STRETCHED_AGREE or outside > 1 - LEAST_STRETCHED_AGREE or not is_plausible:
+    could_be = is_plausible(x_px, y_px, radius, width, height)
+    if agreed < LEAST_STRETCHED_AGREE or outside > 1 - LEAST_STRETCHED_AGREE or not could_be:
         return None
     return Circle(float(x_px), float(y_px), float(radius), float(agreed), float(b**0.25))
 
@@ -116,7 +116,7 @@ def _most_agreed(rim: F64, cut: F64, width: int, height: int) -> XYR | None:
     """x, y, radius of the circle through three rim points that most rim lies on, and the least of the region beyond."""
     circles = _circles_through(*rim[(_triples() * len(rim)).astype(np.intp)])
     x, y, radius = circles
-    circles = circles[:, _is_plausible(x, y, radius, width, height)]
+    circles = circles[:, is_plausible(x, y, radius, width, height)]
     if not circles.size:
         return None
     votes = _votes(np.concatenate([rim, cut]), circles)
@@ -159,7 +159,7 @@ def _circles_through(a: F64, b: F64, c: F64) -> F64:
     return np.stack([a[:, 0] + x, a[:, 1] + y, np.sqrt(x * x + y * y)])
 
 
-def _is_plausible(x: Length, y: Length, radius: Length, width: int, height: int) -> npt.NDArray[np.bool_]:
+def is_plausible(x: Length, y: Length, radius: Length, width: int, height: int) -> npt.NDArray[np.bool_]:
     """Whether the centre is in the frame and the radius is that of a retina; of one circle or of many."""
     in_frame = (x > 0) & (x < width) & (y > 0) & (y < height)
     # a disc of a tenth of the frame; a frame whose rim shows in its corners only

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sall_edge.errors import FieldNotFound
+from sall_edge.fundus._doubt import surest_circle
 from sall_edge.fundus._haze import LEAST_STEP_SHARE, is_inside, step_at_rim
 from sall_edge.fundus._rim import GOOD_RIM_SEEN, Circle, fitted_circle
 
@@ -40,6 +41,9 @@ RISES_ABOVE_HAZE, STEEPER = (0.15, 0.3, 0.5), 1.5
 
 LEAST_RIM_KEPT = 0.8
 """Share of the rim's seen part that must be seen again without haze."""
+
+CERTAIN_RIM_SEEN = 0.9
+"""Share of the rim that leaves no doubt, if the light falls at it."""
 
 LEAST_RIM_SEEN = 0.3
 """Share of the rim inside the frame that must be found; a field lit from one side shows about half."""
@@ -85,9 +89,9 @@ def find_field(pixels: U8) -> FieldOfView:
     Raises:
         FieldNotFound: No bright disc covers at least a tenth of the frame.
     """
-    brightness, factor = _brightness(pixels)
-    circle = _circle(brightness)
-    height, width = brightness.shape
+    picture, factor = _working_picture(pixels)
+    circle = _circle(picture)
+    height, width = picture.shape[:2]
     if _share_of_frame(circle, width, height) < LEAST_SHARE:
         raise _not_found("the brightest disc covers less than a tenth of the frame")
     first_px = factor / 4 if factor > 1 else 0.0  # where the working picture's pixel 0 lies
@@ -102,8 +106,8 @@ def _not_found(why: str) -> FieldNotFound:
     return FieldNotFound("no retina on this photograph", why, "take the photograph again, or check the camera's flash")
 
 
-def _brightness(pixels: U8) -> tuple[U8, int]:
-    """(h, w) uint8, the brightest channel without noise and thin text, and how many times smaller it is."""
+def _working_picture(pixels: U8) -> tuple[U8, int]:
+    """(h, w, 3) uint8, and how many times smaller it is."""
     height, width = pixels.shape[:2]
     factor = -(-max(height, width) // WORKING_PX)
     if factor > 1:  # every n-th pixel, then means of 2 x 2: exact means of a 10 MP photograph cost more than decoding
@@ -112,12 +116,12 @@ def _brightness(pixels: U8) -> tuple[U8, int]:
         if factor > 2:
             pixels = cv2.resize(pixels, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_NEAREST)
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    red, green, blue = cv2.split(pixels)
-    brightness: U8 = cv2.medianBlur(cv2.max(cv2.max(red, green), blue), 5)
-    return brightness, factor
+    return pixels, factor
 
 
-def _circle(brightness: U8) -> Circle:
+def _circle(picture: U8) -> Circle:
+    red, green, blue = cv2.split(picture)
+    brightness: U8 = cv2.medianBlur(cv2.max(cv2.max(red, green), blue), 5)  # without noise and thin text
     height, width = brightness.shape
     surround, noise = _surround(brightness)
     if surround > BRIGHTEST_SURROUND:
@@ -138,7 +142,10 @@ def _circle(brightness: U8) -> Circle:
         if best is not None and best.rim_seen >= GOOD_RIM_SEEN:
             break
     if best is not None and best.rim_seen >= LEAST_RIM_SEEN:
-        return _without_haze(brightness, best, surround, contrast)
+        share, step = step_at_rim(brightness, best, surround)
+        if best.rim_seen >= CERTAIN_RIM_SEEN and share >= LEAST_STEP_SHARE:
+            return best
+        return surest_circle(picture, {best, _without_haze(brightness, best, surround, contrast)})
     if not regions:
         raise _not_found("no connected bright region covers a twentieth of the frame")
     (x, y), radius = cv2.minEnclosingCircle(regions[0])
