@@ -24,6 +24,10 @@ U8 = npt.NDArray[np.uint8]
 WORKING_PX = 288
 """Longest side of the picture that is searched: half a pixel of it is under 0.7 % of a retina's radius."""
 
+SMALL_RADIUS, CLOSER, SAME_FIELD = 0.27, 1.45, 0.25
+"""A field whose radius is a smaller share of the frame's longest side is looked at again: so many radii around it; what
+is found there is the same field if it differs by no more than this share of the radius."""
+
 LEAST_SHARE = 0.1
 """Share of the frame that a field of view must cover."""
 
@@ -89,6 +93,13 @@ def find_field(pixels: U8) -> FieldOfView:
     Raises:
         FieldNotFound: No bright disc covers at least a tenth of the frame.
     """
+    field = _in_frame(pixels)
+    if field.radius_px < SMALL_RADIUS * max(pixels.shape[:2]):
+        field = _seen_closer(pixels, field)
+    return field
+
+
+def _in_frame(pixels: U8) -> FieldOfView:
     picture, factor = _working_picture(pixels)
     circle = _circle(picture)
     height, width = picture.shape[:2]
@@ -100,6 +111,19 @@ def find_field(pixels: U8) -> FieldOfView:
         center_y_px=circle.y * factor + first_px,
         radius_px=circle.radius * factor,
     )
+
+
+def _seen_closer(pixels: U8, field: FieldOfView) -> FieldOfView:
+    """The same field, found again in the part of the frame around it: the working picture of that is sharper."""
+    reach = CLOSER * field.radius_px
+    left, top = max(0, round(field.center_x_px - reach)), max(0, round(field.center_y_px - reach))
+    part = pixels[top : round(field.center_y_px + reach), left : round(field.center_x_px + reach)]
+    again = _in_frame(part)
+    x, y, radius = again.center_x_px + left, again.center_y_px + top, again.radius_px
+    apart = math.hypot(x - field.center_x_px, y - field.center_y_px) + abs(radius - field.radius_px)
+    if apart > SAME_FIELD * field.radius_px:  # a part of the retina, or the part of the frame itself
+        return field
+    return FieldOfView(center_x_px=x, center_y_px=y, radius_px=radius)
 
 
 def _not_found(why: str) -> FieldNotFound:
