@@ -67,10 +67,12 @@ def surest_circle(picture: U8, known: Sequence[Circle]) -> Circle:
         near = settled(search.edges, circle, SHORT_REACH)
         circle = near if _apart(near, circle) < 0.08 else circle
         found.append((search.score(np.array([circle]))[0] + KNOWN_BONUS, circle))
-    best = max(found)[1]
+    if not found:
+        return Circle(width / 2, height / 2, max(width, height) / 2, 0.0)
+    score, best = max(found)
     near = settled(search.edges, best, SHORT_REACH)
     x, y, radius, stretch = near if _apart(near, best) < 0.06 else best
-    return Circle(x, y, radius, 1.0, stretch)
+    return Circle(x, y, radius, score / 2, stretch)
 
 
 def _apart(one: XYRS, other: XYRS) -> float:

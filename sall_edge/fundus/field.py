@@ -24,9 +24,9 @@ U8 = npt.NDArray[np.uint8]
 WORKING_PX = 288
 """Longest side of the picture that is searched: half a pixel of it is under 0.7 % of a retina's radius."""
 
-SMALL_RADIUS, CLOSER, SAME_FIELD = 0.27, 1.45, 0.25
-"""A field whose radius is a smaller share of the frame's longest side is looked at again: so many radii around it; what
-is found there is the same field if it differs by no more than this share of the radius."""
+SMALL_PX, CLOSER, SAME_FIELD = 80, 1.45, 0.25
+"""A field whose radius is less of the working picture is looked at again: so many radii around its centre. What is found
+there is the same field if it differs by no more than this share of the radius."""
 
 LEAST_SHARE = 0.1
 """Share of the frame that a field of view must cover."""
@@ -48,6 +48,9 @@ LEAST_RIM_KEPT = 0.8
 
 CERTAIN_RIM_SEEN = 0.9
 """Share of the rim that leaves no doubt, if the light falls at it."""
+
+LEAST_AGREEMENT = 0.6
+"""Of the edges along a circle that no threshold showed; otherwise there is no rim, and the bright region is enclosed."""
 
 LEAST_RIM_SEEN = 0.3
 """Share of the rim inside the frame that must be found; a field lit from one side shows about half."""
@@ -93,24 +96,26 @@ def find_field(pixels: U8) -> FieldOfView:
     Raises:
         FieldNotFound: No bright disc covers at least a tenth of the frame.
     """
-    field = _in_frame(pixels)
-    if field.radius_px < SMALL_RADIUS * max(pixels.shape[:2]):
+    field, factor = _in_frame(pixels)
+    if factor > 1 and field.radius_px < SMALL_PX * factor:
         field = _seen_closer(pixels, field)
     return field
 
 
-def _in_frame(pixels: U8) -> FieldOfView:
+def _in_frame(pixels: U8) -> tuple[FieldOfView, int]:
+    """The field, and how many times smaller the working picture was."""
     picture, factor = _working_picture(pixels)
     circle = _circle(picture)
     height, width = picture.shape[:2]
     if _share_of_frame(circle, width, height) < LEAST_SHARE:
         raise _not_found("the brightest disc covers less than a tenth of the frame")
     first_px = factor / 4 if factor > 1 else 0.0  # where the working picture's pixel 0 lies
-    return FieldOfView(
+    field = FieldOfView(
         center_x_px=circle.x * factor + first_px,
         center_y_px=circle.y * factor + first_px,
         radius_px=circle.radius * factor,
     )
+    return field, factor
 
 
 def _seen_closer(pixels: U8, field: FieldOfView) -> FieldOfView:
@@ -118,7 +123,7 @@ def _seen_closer(pixels: U8, field: FieldOfView) -> FieldOfView:
     reach = CLOSER * field.radius_px
     left, top = max(0, round(field.center_x_px - reach)), max(0, round(field.center_y_px - reach))
     part = pixels[top : round(field.center_y_px + reach), left : round(field.center_x_px + reach)]
-    again = _in_frame(part)
+    again = _in_frame(part)[0]
     x, y, radius = again.center_x_px + left, again.center_y_px + top, again.radius_px
     apart = math.hypot(x - field.center_x_px, y - field.center_y_px) + abs(radius - field.radius_px)
     if apart > SAME_FIELD * field.radius_px:  # a part of the retina, or the part of the frame itself
@@ -165,15 +170,18 @@ def _circle(picture: U8) -> Circle:
             best = fitted
         if best is not None and best.rim_seen >= GOOD_RIM_SEEN:
             break
-    if best is not None and best.rim_seen >= LEAST_RIM_SEEN:
-        share, step = step_at_rim(brightness, best, surround)
-        if best.rim_seen >= CERTAIN_RIM_SEEN and share >= LEAST_STEP_SHARE:
-            return best
-        return surest_circle(picture, {best, _without_haze(brightness, best, surround, contrast)})
     if not regions:
         raise _not_found("no connected bright region covers a twentieth of the frame")
-    (x, y), radius = cv2.minEnclosingCircle(regions[0])
-    return Circle(float(x), float(y), float(radius), 0.0)
+    if best is None or best.rim_seen < LEAST_RIM_SEEN:
+        surest = surest_circle(picture, ())
+        if surest.rim_seen >= LEAST_AGREEMENT:
+            return surest
+        (x, y), radius = cv2.minEnclosingCircle(regions[0])
+        return Circle(float(x), float(y), float(radius), 0.0)
+    share, _ = step_at_rim(brightness, best, surround)
+    if best.rim_seen >= CERTAIN_RIM_SEEN and share >= LEAST_STEP_SHARE:
+        return best
+    return surest_circle(picture, {best, _without_haze(brightness, best, surround, contrast)})
 
 
 def _without_haze(brightness: U8, circle: Circle, surround: float, contrast: float) -> Circle:
