@@ -44,7 +44,7 @@ KNOWN_BONUS, STRETCHED_MALUS = 0.06, 0.05
 """Agreement that a threshold's circle is ahead by, and one that is not round behind."""
 
 BRIGHT, OUTSIDE_MALUS, OUTSIDE_FREE = 0.6, 4.0, 0.01
-"""Level that only retina reaches, over the contrast; what its share outside the circle costs; text and tabs are free."""
+"""Level that only retina reaches, over the contrast; what its share outside the circle costs; text is free."""
 
 
 def surest_circle(picture: U8, known: Sequence[Circle]) -> Circle:
@@ -96,7 +96,9 @@ class _Search:
         """(T,) agreement along circles (T, 4), less what speaks against them."""
         x, y, radius, stretch = (column[:, None].astype(np.float32) for column in circles.T)
         beyond = ((self.bright[0] - x) / stretch) ** 2 + ((self.bright[1] - y) * stretch) ** 2 > (1.03 * radius) ** 2
-        malus = OUTSIDE_MALUS * np.maximum(beyond.mean(axis=1) - OUTSIDE_FREE, 0) + STRETCHED_MALUS * (circles[:, 3] != 1)
+        malus = OUTSIDE_MALUS * np.maximum(beyond.mean(axis=1) - OUTSIDE_FREE, 0) + STRETCHED_MALUS * (
+            circles[:, 3] != 1
+        )
         return np.asarray(agreement(self.edges, circles) - malus)
 
     def best_settled(self, circles: F64) -> list[tuple[float, XYRS]]:
@@ -122,7 +124,7 @@ class _Search:
         for stride in STRIDES:
             circles = np.tile(circle, (STEPS, 1))
             circles[:, :3] += self.chance.normal(size=(STEPS, 3)) * (stride * circle[2])
-            circles = circles[is_plausible(*circles[:, :3].T, self.width, self.height)]
+            circles = circles[is_plausible(circles[:, 0], circles[:, 1], circles[:, 2], self.width, self.height)]
             if not len(circles):
                 continue
             scores = self.score(circles)
@@ -167,4 +169,5 @@ def _through_pairs(points: F32, width: int, height: int, stretch: float, count: 
     fits = (off < within * np.abs(radius)) & (turned > 0.1)
     fits &= is_plausible(x, y, np.abs(radius), width, height)
     radius = (np.hypot(*(one[:, :2] - center).T) + np.hypot(*(other[:, :2] - center).T)) / 2
-    return np.stack([x, y, radius, np.full_like(x, stretch)], axis=1)[fits].astype(np.float64)
+    circles = np.stack([x, y, radius, np.full_like(x, stretch)], axis=1)[fits]
+    return np.asarray(circles, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Edges of a photograph, each measured against its own surroundings: a rim is an edge whether it is bright or hardly lit.
+"""Edges of a photograph, each measured against its own surroundings: so a hardly lit rim counts as much as a bright one.
 
 Two pictures are looked at, because either alone loses the rim somewhere: how bright it is (logarithm of the brightest
 channel), and how orange (red above blue), which tells dim retina from a grey surround of the same brightness. Light
@@ -80,7 +80,7 @@ def edges_of(picture: U8) -> Edges:
     orange *= np.where(red >= blue, np.float32(1), np.float32(-1))
     heights = np.concatenate([_measured(brightness), _measured(orange)], axis=2)
     height, width = brightest.shape
-    lit = cv2.max(cv2.max(*cv2.split(picture)[:2]), cv2.split(picture)[2]) > BLACK
+    lit = picture.max(axis=2) > BLACK  # not the median: JPEG rings beside a bar
     rows, columns = lit.mean(axis=1), lit.mean(axis=0)
     return Edges(
         heights,
@@ -97,9 +97,13 @@ def _measured(picture: F32) -> F32:
     fine -= cv2.GaussianBlur(picture, (0, 0), COARSE_PX)
     across, down = cv2.Sobel(fine, cv2.CV_32F, 1, 0), cv2.Sobel(fine, cv2.CV_32F, 0, 1)
     squared = across * across + down * down
-    quiet = np.sqrt(np.minimum(squared, np.partition(squared[::4, ::4].ravel(), -squared.size // 160)[-squared.size // 160]).mean())
-    mean = cv2.sqrt(cv2.max(cv2.blur(squared, (AROUND_PX, AROUND_PX)), 0.0)) + np.float32(QUIET_SHARE * quiet + 1e-3)
-    return cv2.merge([across / mean, down / mean])
+    sample = squared[::4, ::4].ravel()
+    strong = np.partition(sample, -len(sample) // 10)[-len(sample) // 10]
+    usual = float(np.sqrt(np.minimum(squared, strong).mean()))
+    around = cv2.blur(squared, (AROUND_PX, AROUND_PX))
+    mean = np.sqrt(np.maximum(around, 0)) + np.float32(QUIET_SHARE * usual + 1e-3)  # the blur rounds below zero
+    measured: F32 = cv2.merge([across / mean, down / mean])
+    return measured
 
 
 def _bar(lit: npt.NDArray[np.float64]) -> int:

@@ -37,6 +37,9 @@ SECTORS = 120
 
 REGULAR = 1e-9
 
+FIRST_TRIPLES, CLEAR_SCORE = 32, 1.9
+"""Triples that are tried before the others, and the score per rim point, of at most 2, that ends the search."""
+
 LARGEST_CIRCLE_SHARE = 0.75
 """If a circle explains more of the rim than this, no ellipse is tried."""
 
@@ -114,15 +117,25 @@ def _triples() -> F64:
 
 def _most_agreed(rim: F64, cut: F64, width: int, height: int) -> XYR | None:
     """x, y, radius of the circle through three rim points that most rim lies on, and the least of the region beyond."""
-    circles = _circles_through(*rim[(_triples() * len(rim)).astype(np.intp)])
-    x, y, radius = circles
-    circles = circles[:, is_plausible(x, y, radius, width, height)]
-    if not circles.size:
-        return None
-    votes = _votes(np.concatenate([rim, cut]), circles)
-    score = 2 * _count_in_rows(np.abs(votes[:, : len(rim)]) <= 1) - _count_in_rows(votes > 1)
-    best_x, best_y, best_radius = circles[:, int(score.argmax())].tolist()
-    return best_x, best_y, best_radius
+    points = np.concatenate([rim, cut])
+    found: XYR | None = None
+    most = -len(points)
+    for triples in np.split(_triples(), (FIRST_TRIPLES,), axis=1):
+        circles = _circles_through(*rim[(triples * len(rim)).astype(np.intp)])
+        x, y, radius = circles
+        circles = circles[:, is_plausible(x, y, radius, width, height)]
+        if not circles.size:
+            continue
+        votes = _votes(points, circles)
+        score = 2 * _count_in_rows(np.abs(votes[:, : len(rim)]) <= 1) - _count_in_rows(votes > 1)
+        best = int(score.argmax())
+        if score[best] > most:
+            most = int(score[best])
+            best_x, best_y, best_radius = circles[:, best].tolist()
+            found = best_x, best_y, best_radius
+        if most >= CLEAR_SCORE * len(rim):
+            break
+    return found
 
 
 def _votes(points: F64, circles: F64) -> F64:

@@ -25,8 +25,8 @@ WORKING_PX = 288
 """Longest side of the picture that is searched: half a pixel of it is under 0.7 % of a retina's radius."""
 
 SMALL_PX, CLOSER, SAME_FIELD = 80, 1.45, 0.25
-"""A field whose radius is less of the working picture is looked at again: so many radii around its centre. What is found
-there is the same field if it differs by no more than this share of the radius."""
+"""A field whose radius is less of the working picture is looked at again, so many radii around its centre. What is
+found there is the same field if it differs by no more than this share of the radius."""
 
 LEAST_SHARE = 0.1
 """Share of the frame that a field of view must cover."""
@@ -50,7 +50,7 @@ CERTAIN_RIM_SEEN = 0.9
 """Share of the rim that leaves no doubt, if the light falls at it."""
 
 LEAST_AGREEMENT = 0.6
-"""Of the edges along a circle that no threshold showed; otherwise there is no rim, and the bright region is enclosed."""
+"""Of the edges along a circle that no threshold showed; below it there is no rim, and the bright region is enclosed."""
 
 LEAST_RIM_SEEN = 0.3
 """Share of the rim inside the frame that must be found; a field lit from one side shows about half."""
@@ -181,7 +181,7 @@ def _circle(picture: U8) -> Circle:
     share, _ = step_at_rim(brightness, best, surround)
     if best.rim_seen >= CERTAIN_RIM_SEEN and share >= LEAST_STEP_SHARE:
         return best
-    return surest_circle(picture, {best, _without_haze(brightness, best, surround, contrast)})
+    return surest_circle(picture, (best, _without_haze(brightness, best, surround, contrast)))
 
 
 def _without_haze(brightness: U8, circle: Circle, surround: float, contrast: float) -> Circle:
