@@ -112,6 +112,17 @@ def test_a_photograph_without_surround_gets_the_circle_through_its_corners() -> 
     assert field.radius_px == pytest.approx(250, abs=2)
 
 
+def test_a_small_field_of_a_large_frame_is_met_as_exactly_as_a_large_one() -> None:
+    """It is looked at twice; in the first working picture alone it is 0.8 % off."""
+    center, radius = (933.3, 607.7), 281.4
+    y, x = np.mgrid[:1000, :1730]
+    away = np.hypot(x - center[0], y - center[1]) / radius
+    light = np.where(away < 1, (140 + 40 * np.sin(x / 25) * np.sin(y / 25)) * (1 - 0.85 * np.minimum(away, 1) ** 3), 0)
+    noise = np.random.default_rng(0).normal(2, 1.5, (1000, 1730, 3))
+    pixels = np.clip(light[:, :, None] * np.array([1, 0.6, 0.4]) + noise, 0, 255).astype(np.uint8)
+    assert_found(pixels, center, radius, tolerance=0.004)
+
+
 def test_the_same_photograph_gives_the_same_circle_again(draw_disc: DrawDisc) -> None:
     pixels = draw_disc(noise=6, tilt=0.7)
     assert find_field(pixels) == find_field(pixels.copy())
