@@ -1,7 +1,7 @@
 """The circle of a rim that a threshold does not show well: haze around it, a bright surround, half of it in the dark.
 
-Pairs of edges propose circles, as do the thresholds; the one wins along which the edges agree most. It takes ten times
-as long as the thresholds, which are right on nearly all photographs of a clinic.
+Pairs of edges propose circles, as do the thresholds; the one wins along which the edges agree most. It takes tens of
+milliseconds; the thresholds, which are right on nearly all photographs of a clinic, take half of one.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,9 @@ F64 = npt.NDArray[np.float64]
 
 STRETCHES = (1.0, 0.94, 0.88, 0.82)
 """Tried on a square frame: data sets squeeze the landscape of a camera into it."""
+
+ROUND = 1.75
+"""Agreement of a circle that leaves nothing to an ellipse."""
 
 PAIRS, CORNER_PAIRS = 6000, 3000
 """Pairs of edges that may propose a circle, of the frame and of its corners alone."""
@@ -59,6 +62,8 @@ def surest_circle(picture: U8, known: Sequence[Circle]) -> Circle:
     height, width = picture.shape[:2]
     points = search.edges.points()
     for stretch in STRETCHES if abs(height - width) <= 2 else STRETCHES[:1]:
+        if found and max(found)[0] > ROUND:
+            break
         found += search.best_settled(_proposed(points, width, height, stretch))
     found.sort(reverse=True)
     found += [search.climbed(*one) for one in found[:CLIMBED]]
@@ -66,7 +71,7 @@ def surest_circle(picture: U8, known: Sequence[Circle]) -> Circle:
         circle = (one.x, one.y, one.radius, one.stretch)
         near = settled(search.edges, circle, SHORT_REACH)
         circle = near if _apart(near, circle) < 0.08 else circle
-        found.append((search.score(np.array([circle]))[0] + KNOWN_BONUS, circle))
+        found.append((float(search.score(np.array([circle]))[0]) + KNOWN_BONUS, circle))
     if not found:
         return Circle(width / 2, height / 2, max(width, height) / 2, 0.0)
     score, best = max(found)
@@ -87,10 +92,10 @@ class _Search:
         self.edges: Edges = edges_of(picture)
         self.height, self.width = picture.shape[:2]
         self.chance = np.random.default_rng(0)  # results repeat
-        small = cv2.medianBlur(picture.max(axis=2), 5)[::4, ::4]
+        small = cv2.medianBlur(picture.max(axis=2), 5)[::8, ::8]
         darkest, brightest = np.quantile(small, (0.02, 0.9))
         y, x = np.nonzero(small > darkest + BRIGHT * (brightest - darkest))
-        self.bright = (x * np.float32(4), y * np.float32(4))
+        self.bright = (x * np.float32(8), y * np.float32(8))
 
     def score(self, circles: F64) -> F64:
         """(T,) agreement along circles (T, 4), less what speaks against them."""

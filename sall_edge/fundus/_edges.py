@@ -1,4 +1,4 @@
-"""Edges of a photograph, each measured against its own surroundings: so a hardly lit rim counts as much as a bright one.
+"""Edges of a photograph, each measured against its own surroundings: so a hardly lit rim counts like a bright one.
 
 Two pictures are looked at, because either alone loses the rim somewhere: how bright it is (logarithm of the brightest
 channel), and how orange (red above blue), which tells dim retina from a grey surround of the same brightness. Light
