@@ -38,6 +38,7 @@ __all__ = [
     "TargetSpec",
     "Task",
     "TaskSet",
+    "View",
     "spec_from_toml",
     "tasks_from_toml",
 ]
@@ -162,6 +163,13 @@ class Eye(str, Enum):
 
     LEFT = "L"
     RIGHT = "R"
+
+
+class View(str, Enum):
+    """What a photograph is centred on."""
+
+    MACULA = "macula"
+    DISC = "disc"
 
 
 class Method(str, Enum):

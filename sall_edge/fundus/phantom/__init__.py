@@ -8,10 +8,12 @@ network trained on phantoms knows phantoms.
 
 from sall_edge.fundus.phantom.cohort import PhantomRecord, phantom_at, record_at
 from sall_edge.fundus.phantom.draw import Phantom, draw_phantom
+from sall_edge.fundus.phantom.geometry import Layout
 from sall_edge.fundus.phantom.outer_eye import draw_outer_eye
 from sall_edge.fundus.phantom.write import write_phantoms
 
 __all__ = [
+    "Layout",
     "Phantom",
     "PhantomRecord",
     "draw_outer_eye",

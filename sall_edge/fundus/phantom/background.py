@@ -81,6 +81,8 @@ def _tessellation(rng: np.random.Generator, geometry: Geometry, shape: tuple[int
 def _foveal_reflex(rng: np.random.Generator, geometry: Geometry, planes: Planes) -> None:
     box = geometry.around(FOVEA_DD, 0.4)
     spot = np.zeros(geometry.shape, dtype=np.uint8)
+    if spot[box].size == 0:  # the fovea lies beyond the frame, as in narrow fields that are centred on the disc
+        return
     x, y = geometry.fovea_px
     cv2.circle(spot, (round(x), round(y)), max(round(0.035 * geometry.dd_px), 1), 255, -1, cv2.LINE_AA)
     alpha = soften(spot[box], 0.05 * geometry.dd_px).astype(np.float32) * np.float32(rng.uniform(0.2, 0.7) / 255)

@@ -9,7 +9,7 @@ from sall_edge.fundus.field import FieldOfView
 from sall_edge.fundus.phantom.background import paint_choroid, paint_disc, paint_vessels, vessel_mask
 from sall_edge.fundus.phantom.camera import CAMERAS, layout_of_photograph, take_photograph
 from sall_edge.fundus.phantom.diabetic import bead_veins, burden_of_grade, paint_diabetic_lesions
-from sall_edge.fundus.phantom.geometry import U8, Geometry, geometry_of_photograph
+from sall_edge.fundus.phantom.geometry import U8, Geometry, Layout, geometry_of_photograph
 from sall_edge.fundus.phantom.macular import paint_macular_lesions
 from sall_edge.fundus.phantom.materials import Disease, Marks, Material, Planes, compose
 from sall_edge.fundus.phantom.vessels import Vessel, grow_vessels
@@ -46,21 +46,31 @@ class Phantom:
     fovea_xy: tuple[float, float]
 
 
-def draw_phantom(rng: np.random.Generator, *, side_px: int = 768, dr_grade: int, amd_grade: int, eye: str) -> Phantom:
+def draw_phantom(
+    rng: np.random.Generator,
+    *,
+    side_px: int = 768,
+    dr_grade: int,
+    amd_grade: int,
+    eye: str,
+    layout: Layout | None = None,
+) -> Phantom:
     """A photograph by a random camera of a random eye that has these grades.
 
     Args:
         rng: Source of randomness; the same state gives the same phantom.
         side_px: Height of the frame; its width follows from the camera (1 to 1.2 times the height).
         dr_grade, amd_grade, eye: As in `Phantom`.
+        layout: How the eye was pointed at, for views that photographers are asked for; None: at random, towards the
+            macula or between it and the disc. Camera and vessels are the same either way.
 
     Raises:
         ValueError: A grade, the eye or the side is out of range.
     """
     _check(side_px, dr_grade, amd_grade, eye)
     camera = CAMERAS[int(rng.integers(len(CAMERAS)))]
-    layout = layout_of_photograph(rng, camera)
-    geometry = geometry_of_photograph(side_px=side_px, aperture=camera.aperture, layout=layout, eye=eye)
+    at_random = layout_of_photograph(rng, camera)
+    geometry = geometry_of_photograph(side_px=side_px, aperture=camera.aperture, layout=layout or at_random, eye=eye)
     marks = Marks(geometry)
     vessels = grow_vessels(rng)
     beaded: list[Vessel] = []

@@ -7,7 +7,7 @@ from enum import Enum
 from pydantic import BaseModel, ConfigDict
 
 from sall_edge.screening.verdict import ScreenedPhotograph
-from sall_edge.spec import Eye
+from sall_edge.spec import Eye, View
 
 __all__ = [
     "Examination",
@@ -21,13 +21,6 @@ __all__ = [
     "View",
     "worst",
 ]
-
-
-class View(str, Enum):
-    """What a photograph is centred on."""
-
-    MACULA = "macula"
-    DISC = "disc"
 
 
 class Outcome(str, Enum):
