@@ -65,7 +65,7 @@ def _template() -> tuple[F32, F32, F32]:
     steps = np.arange(-HALF_SIDE, HALF_SIDE + 1) / GRID_DD
     to_temple, up = np.meshgrid(-steps, -steps)  # the temple of a right eye is on the left of its photograph
     # From these axes to the photograph's it is half a turn, which doubled is none: directions stay as they are.
-    field = sum(weight * _directions(np.array(course), to_temple + 1j * up) for weight, course in courses)
+    field = np.sum([weight * _directions(np.array(course), to_temple + 1j * up) for weight, course in courses], axis=0)
     cosine, sine = field.real.astype(np.float32), field.imag.astype(np.float32)
     return cosine, sine, cosine**2 + sine**2
 

@@ -108,7 +108,7 @@ def disc_radius(retina: Retina, x: float, y: float) -> float:
     inside = (away_dd < edges[-1]) & (retina.visible > 0)
     ring = (away_dd[inside] / RADIUS_STEP_DD).astype(np.intp)
     count = np.bincount(ring, minlength=len(edges))[: len(edges) - 1]
-    sums = np.bincount(ring, weights=retina.green[inside], minlength=len(edges))[: len(edges) - 1]
+    sums = np.bincount(ring, weights=(retina.red + retina.green)[inside], minlength=len(edges))[: len(edges) - 1]
     mean = sums / np.maximum(count, 1)
     middles = (edges[:-1] + edges[1:]) / 2
     smooth = np.convolve(mean, [0.25, 0.5, 0.25], mode="same")

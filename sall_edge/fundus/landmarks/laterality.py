@@ -33,8 +33,11 @@ at twice the distance."""
 MARGIN_SCALE = 0.5
 """Difference of the two answers at which confidence is 1 - 1/e."""
 
-LEAST_CONFIDENCE = 0.68
-"""From it on a stated eye may be doubted: see docs/results/laterality.md for how seldom that is wrong."""
+LEAST_CONFIDENCE = 0.7
+"""From it on a stated eye may be doubted: docs/results/laterality.md says how seldom that is wrong."""
+
+LEAST_FIT = 0.9
+"""Of the best place: below it there may be no disc in the photograph; 1.3 to 2.4 are usual."""
 
 FOVEA_DD = 2.6
 """From disc to fovea; a photograph is centred on the nearer one."""
@@ -50,7 +53,8 @@ class Laterality:
         disc_x, disc_y: Middle of the disc, over the radius of the field from its centre, x to the right and y
             downwards; None if nothing tells. Of a disc outside the field, the nearest place inside.
         disc_radius: Over the radius of the field.
-        view: What the photograph is centred on; None below `LEAST_CONFIDENCE`.
+        view: What the photograph is centred on; None if the place found may be no disc. It asks for another certainty
+            than the eye: in a photograph centred on the disc, the disc is plain and the eye is not.
     """
 
     eye: Eye | None
@@ -89,14 +93,13 @@ def find_laterality(square: U8) -> Laterality:
     is_right = best_right > best_left
     retina, fit = (right, as_right) if is_right else (left, as_left)
     x, y = _peak(fit)
-    confidence = 1 - math.exp(-margin / MARGIN_SCALE)
     return Laterality(
         eye=Eye.RIGHT if is_right else Eye.LEFT,
-        confidence=confidence,
+        confidence=1 - math.exp(-margin / MARGIN_SCALE),
         disc_x=x if is_right else -x,
         disc_y=y,
         disc_radius=disc_radius(retina, x, y),
-        view=_view(x, y) if confidence >= LEAST_CONFIDENCE else None,
+        view=_view(x, y) if max(best_right, best_left) >= LEAST_FIT else None,
     )
 
 

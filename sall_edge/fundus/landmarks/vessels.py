@@ -1,8 +1,8 @@
 """Where vessels run, and which way: ridges of the green channel, as directions that can be averaged.
 
-A direction is an angle modulo half a turn, so it is kept as (cos 2t, sin 2t) times how sure it is: opposite ones add up,
-crossing ones cancel. Second derivatives of Gaussians, as in Frangi et al., "Multiscale vessel enhancement filtering",
-MICCAI 1998; the slope is taken off, or the rim of every glare would be a vessel.
+A direction is an angle modulo half a turn, so it is kept as (cos 2t, sin 2t) times how sure it is: opposite ones add
+up, crossing ones cancel. Second derivatives of Gaussians, as in Frangi et al., "Multiscale vessel enhancement
+filtering", MICCAI 1998; the slope is taken off, or the rim of every glare would be a vessel.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def vessels_of(retina: Retina) -> VesselMap:
         sine += wider_sine
     cosine *= inner
     sine *= inner
-    strength = cv2.magnitude(cosine, sine)
+    strength = _length(cosine, sine)
     power = cv2.mean(strength * strength)[0] / (cv2.mean(inner)[0] + 1e-5)
     strength += np.float32(np.sqrt(power) + LEAST_CONTRAST)
     return VesselMap(cosine=on_grid(cosine / strength), sine=on_grid(sine / strength), visible=on_grid(inner))
@@ -71,11 +71,17 @@ def _ridges(light: F32, sigma: float) -> tuple[F32, F32]:
     bend = (at**2 / np.float32(sigma**2) - 1) * smooth
     xx, yy = cv2.sepFilter2D(light, -1, bend, smooth), cv2.sepFilter2D(light, -1, smooth, bend)
     xy = cv2.sepFilter2D(light, -1, slope, slope)
-    steepness = cv2.magnitude(cv2.sepFilter2D(light, -1, slope, smooth), cv2.sepFilter2D(light, -1, smooth, slope))
+    steepness = _length(cv2.sepFilter2D(light, -1, slope, smooth), cv2.sepFilter2D(light, -1, smooth, slope))
     along_cosine, along_sine = yy - xx, -2 * xy  # along the line, across which it bends most
-    anisotropy = cv2.magnitude(along_cosine, along_sine)
+    anisotropy = _length(along_cosine, along_sine)
     trace = xx + yy
     across, along = (trace + anisotropy) / 2, (trace - anisotropy) / 2
     strength = np.maximum(across - np.abs(along) - np.float32(SLOPE_WEIGHT) * steepness, 0)
     strength /= anisotropy + np.float32(1e-6)
     return along_cosine * strength, along_sine * strength
+
+
+def _length(x: F32, y: F32) -> F32:
+    """Of vectors. Not cv2.magnitude: its last bit depends on where in memory the arrays lie."""
+    length: F32 = np.sqrt(x * x + y * y)
+    return length
