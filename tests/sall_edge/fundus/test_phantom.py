@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from sall_edge.fundus.phantom import (
+    Layout,
     Phantom,
     draw_outer_eye,
     draw_phantom,
@@ -53,6 +54,25 @@ def test_another_random_state_gives_another_phantom() -> None:
     pictures = [draw(seed).pixels for seed in range(8)]
     for one, other in itertools.combinations(pictures, 2):
         assert one.shape != other.shape or not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(("towards_disc", "place"), [(0.0, "fovea_xy"), (1.0, "optic_disc_xy")])
+@pytest.mark.parametrize("eye", ["L", "R"])
+def test_a_phantom_is_centred_on_what_its_layout_aims_at(towards_disc: float, place: str, eye: str) -> None:
+    layout = Layout(disc_diameters=7.2, towards_disc=towards_disc, shift=(0.0, 0.0), tilt=0.1)
+    rng = np.random.default_rng(3)
+    phantom = draw_phantom(rng, side_px=SIDE_PX, dr_grade=0, amd_grade=0, eye=eye, layout=layout)
+    middle = (phantom.field.center_x_px, phantom.field.center_y_px)
+    assert getattr(phantom, place) == pytest.approx(middle, abs=0.01)
+    assert draw(3, eye=eye).pixels.shape == phantom.pixels.shape  # the camera stays the same
+
+
+def test_narrow_fields_without_a_fovea_are_drawn() -> None:
+    layout = Layout(disc_diameters=3.0, towards_disc=1.0, shift=(0.0, 0.0), tilt=0.0)
+    for seed in range(8):  # a third of the eyes have a reflex in the fovea
+        rng = np.random.default_rng(seed)
+        phantom = draw_phantom(rng, side_px=96, dr_grade=0, amd_grade=0, eye="L", layout=layout)
+        assert phantom.pixels.any()
 
 
 @pytest.mark.parametrize("dr_grade", range(5))
