@@ -6,6 +6,7 @@ bottom, or shows its rim in the four corners only, gets the same circle as a who
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,9 +16,9 @@ import numpy.typing as npt
 from sall_edge.errors import FieldNotFound
 from sall_edge.fundus._doubt import surest_circle
 from sall_edge.fundus._haze import LEAST_STEP_SHARE, is_inside, step_at_rim
-from sall_edge.fundus._rim import GOOD_RIM_SEEN, Circle, fitted_circle
+from sall_edge.fundus._rim import GOOD_RIM_SEEN, Circle, fitted_circle, seen_within_straight_cuts
 
-__all__ = ["FieldOfView", "find_field"]
+__all__ = ["FieldOfView", "find_field", "glimpse_field"]
 
 U8 = npt.NDArray[np.uint8]
 
@@ -55,6 +56,9 @@ LEAST_AGREEMENT = 0.6
 LEAST_RIM_SEEN = 0.3
 """Share of the rim inside the frame that must be found; a field lit from one side shows about half."""
 
+
+ResolveDoubt = Callable[[U8, Sequence[Circle]], Circle]
+"""The working picture and the circles that thresholds found, without haze the last -> the circle that it is."""
 
 _OPENING = np.ones((5, 5), np.uint8)
 
@@ -96,16 +100,31 @@ def find_field(pixels: U8) -> FieldOfView:
     Raises:
         FieldNotFound: No bright disc covers at least a tenth of the frame.
     """
-    field, factor = _in_frame(pixels)
+    field, factor = _in_frame(pixels, surest_circle)
     if factor > 1 and field.radius_px < SMALL_PX * factor:
         field = _seen_closer(pixels, field)
     return field
 
 
-def _in_frame(pixels: U8) -> tuple[FieldOfView, int]:
+def glimpse_field(pixels: U8) -> FieldOfView:
+    """The field by its light alone, in a millisecond: for a live view, whose next frame comes soon.
+
+    The same as `find_field` where the rim is plain; where it is in doubt, the first guess.
+
+    Raises:
+        FieldNotFound: As `find_field`.
+    """
+    return _in_frame(pixels, _likeliest)[0]
+
+
+def _likeliest(picture: U8, known: Sequence[Circle]) -> Circle:
+    return known[-1] if known else Circle(0.0, 0.0, 0.0, 0.0)
+
+
+def _in_frame(pixels: U8, resolve: ResolveDoubt) -> tuple[FieldOfView, int]:
     """The field, and how many times smaller the working picture was."""
     picture, factor = _working_picture(pixels)
-    circle = _circle(picture)
+    circle = _circle(picture, resolve)
     height, width = picture.shape[:2]
     if _share_of_frame(circle, width, height) < LEAST_SHARE:
         raise _not_found("the brightest disc covers less than a tenth of the frame")
@@ -123,7 +142,7 @@ def _seen_closer(pixels: U8, field: FieldOfView) -> FieldOfView:
     reach = CLOSER * field.radius_px
     left, top = max(0, round(field.center_x_px - reach)), max(0, round(field.center_y_px - reach))
     part = pixels[top : round(field.center_y_px + reach), left : round(field.center_x_px + reach)]
-    again = _in_frame(part)[0]
+    again = _in_frame(part, surest_circle)[0]
     x, y, radius = again.center_x_px + left, again.center_y_px + top, again.radius_px
     apart = math.hypot(x - field.center_x_px, y - field.center_y_px) + abs(radius - field.radius_px)
     if apart > SAME_FIELD * field.radius_px:  # a part of the retina, or the part of the frame itself
@@ -148,7 +167,7 @@ def _working_picture(pixels: U8) -> tuple[U8, int]:
     return pixels, factor
 
 
-def _circle(picture: U8) -> Circle:
+def _circle(picture: U8, resolve: ResolveDoubt) -> Circle:
     red, green, blue = cv2.split(picture)
     brightness: U8 = cv2.medianBlur(cv2.max(cv2.max(red, green), blue), 5)  # without noise and thin text
     height, width = brightness.shape
@@ -159,7 +178,8 @@ def _circle(picture: U8) -> Circle:
     if contrast < LEAST_CONTRAST:
         raise _not_found(f"its brightest parts are {contrast:.0f} of 255 grey levels above the darkest corner")
     best: Circle | None = None
-    regions = []
+    regions: list[npt.NDArray[np.int32]] = []
+    rim = None
     for rise in RISES:
         region = _largest_region(brightness, surround + max(3.0, 4 * noise, rise * contrast))
         if region is None:
@@ -167,21 +187,28 @@ def _circle(picture: U8) -> Circle:
         regions.append(region)
         fitted = fitted_circle(region, width, height)
         if fitted is not None and (best is None or fitted.rim_seen > best.rim_seen):
-            best = fitted
+            best, rim = fitted, region
         if best is not None and best.rim_seen >= GOOD_RIM_SEEN:
             break
     if not regions:
         raise _not_found("no connected bright region covers a twentieth of the frame")
     if best is None or best.rim_seen < LEAST_RIM_SEEN:
-        surest = surest_circle(picture, ())
+        surest = resolve(picture, ())
         if surest.rim_seen >= LEAST_AGREEMENT:
             return surest
         (x, y), radius = cv2.minEnclosingCircle(regions[0])
         return Circle(float(x), float(y), float(radius), 0.0)
     share, _ = step_at_rim(brightness, best, surround)
-    if best.rim_seen >= CERTAIN_RIM_SEEN and share >= LEAST_STEP_SHARE:
+    if share >= LEAST_STEP_SHARE and _is_certain(best, rim, width, height):
         return best
-    return surest_circle(picture, (best, _without_haze(brightness, best, surround, contrast)))
+    return resolve(picture, (best, _without_haze(brightness, best, surround, contrast)))
+
+
+def _is_certain(circle: Circle, boundary: npt.NDArray[np.int32] | None, width: int, height: int) -> bool:
+    """Whether enough of the rim was seen, or all that the camera's mask leaves of it."""
+    if circle.rim_seen >= CERTAIN_RIM_SEEN or boundary is None:
+        return circle.rim_seen >= CERTAIN_RIM_SEEN
+    return seen_within_straight_cuts(boundary, circle, width, height) >= CERTAIN_RIM_SEEN
 
 
 def _without_haze(brightness: U8, circle: Circle, surround: float, contrast: float) -> Circle:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sall_edge.errors import FieldNotFound
-from sall_edge.fundus.field import FieldOfView, find_field
+from sall_edge.fundus.field import FieldOfView, glimpse_field
 from sall_edge.fundus.prepare import cut_square
 from sall_edge.fundus.quality import assess
 from sall_edge.screening.camera.source import Frame
@@ -115,7 +115,7 @@ def guidance_of(pixels: U8) -> Guidance:
     """
     height, width = pixels.shape[:2]
     try:
-        field = find_field(pixels)
+        field = glimpse_field(pixels)
     except FieldNotFound:
         return Guidance(field=None, hints=("find_retina",))
     square = cut_square(pixels, field, ImageSpec(side_px=SIDE_PX))

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from uuid import uuid4
 
+from sall_edge.fundus.landmarks import find_laterality
 from sall_edge.runtime.session import Session
 from sall_edge.screening.camera.source import Capture
 from sall_edge.screening.examination.record import ExaminedPhotograph, View
@@ -40,12 +41,14 @@ def photograph_of(session: Session, capture: Capture, place: Place) -> ExaminedP
     """
     name = f"{place.eye.value}-{place.view.value}-{place.attempt}{capture.suffix}"
     examined = judge(session, look_at(capture.data, session.manifest.image, name=name))
+    seen = None if examined.prediction is None or examined.square is None else find_laterality(examined.square)
     sha256 = examined.result.sha256 or hashlib.sha256(capture.data).hexdigest()
     return ExaminedPhotograph(
         photograph_id=place.photograph_id,
         sha256=sha256,
         suffix=capture.suffix,
         eye=place.eye,
+        eye_seen=seen.eye if seen is not None and seen.is_certain else None,
         view=place.view,
         attempt=place.attempt,
         taken_at=capture.triggered.utc,

@@ -6,7 +6,8 @@ import numpy.typing as npt
 import pytest
 
 from sall_edge.errors import FieldNotFound
-from sall_edge.fundus.field import FieldOfView, find_field
+from sall_edge.fundus import field as searching
+from sall_edge.fundus.field import FieldOfView, find_field, glimpse_field
 
 U8 = npt.NDArray[np.uint8]
 DrawDisc = Callable[..., U8]
@@ -150,3 +151,31 @@ def test_a_field_scales_with_its_array() -> None:
     field = FieldOfView(center_x_px=99.5, center_y_px=49.5, radius_px=40)
     assert field.scaled(0.5) == FieldOfView(center_x_px=49.5, center_y_px=24.5, radius_px=20)
     assert field.scaled(0.5).scaled(2) == field
+
+
+def test_a_disc_that_the_cameras_mask_cuts_straight_is_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def doubted(picture: U8, known: object) -> None:
+        raise AssertionError("the rim was doubted")
+
+    monkeypatch.setattr(searching, "surest_circle", doubted)
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    cv2.circle(pixels, (320, 240), 200, (150, 90, 60), -1, cv2.LINE_AA)
+    pixels[:80] = 0
+    pixels[400:] = 0
+    found = find_field(pixels)
+    assert (found.center_x_px, found.center_y_px) == (pytest.approx(320, abs=2), pytest.approx(240, abs=2))
+    assert found.radius_px == pytest.approx(200, rel=0.01)
+
+
+def test_a_glimpse_never_searches_for_long_and_sees_a_plain_rim_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    cv2.circle(pixels, (320, 240), 200, (150, 90, 60), -1, cv2.LINE_AA)
+    assert glimpse_field(pixels) == find_field(pixels)
+
+    def doubted(picture: U8, known: object) -> None:
+        raise AssertionError("the rim was doubted")
+
+    monkeypatch.setattr(searching, "surest_circle", doubted)
+    glimpse_field(cv2.GaussianBlur(pixels, (0, 0), 12))
+    with pytest.raises(FieldNotFound):
+        glimpse_field(np.zeros((480, 640, 3), np.uint8))
