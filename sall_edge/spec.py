@@ -34,6 +34,7 @@ __all__ = [
     "PrecisionChoice",
     "Profile",
     "RangeMethod",
+    "Role",
     "Spec",
     "TargetSpec",
     "Task",
@@ -71,16 +72,29 @@ class ImageSpec(Spec):
     prepare_version: int = PREPARE_VERSION
 
 
+class Role(str, Enum):
+    """What a task is for.
+
+    Attributes:
+        DISEASE: A referable grade is a referral.
+        QUALITY: Whether the photograph can be graded at all: a "referable" grade is a retake, never a disease.
+    """
+
+    DISEASE = "disease"
+    QUALITY = "quality"
+
+
 class Task(Spec):
-    """One disease that is graded.
+    """One disease that is graded, or the quality of the photograph.
 
     Attributes:
         name: Short name; output names derive from it (`<name>_probs`, `<name>_cam`).
         title: Name in reports.
         column: Column of the labels CSV that holds the data set's own grade.
         grades: Names of the grades, mildest first; a grade is its index.
-        referable_from: The lowest grade that needs a referral.
+        referable_from: The lowest grade that needs a referral; of quality, the lowest one that must not be graded.
         grade_from_label: Maps the data set's own labels to grades; empty means that labels are grades.
+        role: What a referable grade means.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -89,6 +103,7 @@ class Task(Spec):
     grades: Annotated[tuple[str, ...], Field(min_length=2)]
     referable_from: Annotated[int, Field(ge=1)]
     grade_from_label: dict[str, int] = {}
+    role: Role = Role.DISEASE
 
     @model_validator(mode="after")
     def _grades_are_consistent(self) -> "Task":
@@ -114,6 +129,9 @@ class TaskSet(Spec):
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names):
             raise ValueError(f"task names repeat: {names}")
+        judges = [task.name for task in self.tasks if task.role is Role.QUALITY]
+        if len(judges) > 1:
+            raise ValueError(f"{judges} all have the role quality: a photograph has one quality")
         return self
 
 

@@ -27,6 +27,7 @@ COMMANDS = (
     "inspect",
     "bench",
     "screen",
+    "quality",
     "camera",
     "report",
     "store",

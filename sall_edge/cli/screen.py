@@ -15,6 +15,7 @@ from sall_edge.cli.rebuilding import awaited, started
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sall_edge.fundus.quality import QualityLimits
     from sall_edge.runtime.session import Session
     from sall_edge.screening.verdict import ScreenedPhotograph
     from sall_edge.spec import Task
@@ -27,6 +28,9 @@ def screen(
     photographs: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Photographs or folders of them.")],
     as_json: Json = False,
     heatmap: Annotated[Path | None, typer.Option(help="Folder for overlays: where the evidence lies.")] = None,
+    quality: Annotated[
+        Path | None, typer.Option(metavar="TOML", help="Quality limits of the camera, as `quality fit` writes them.")
+    ] = None,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Compile a plan of another TensorRT again meanwhile, and wait for it.")
     ] = False,
@@ -35,11 +39,13 @@ def screen(
 
     Where the engine's plan cannot run here, the CPU serves with its FP32 graph: stderr and `served_by` say why.
     """
+    from sall_edge.fundus.quality import DEFAULT_LIMITS, quality_limits_from_toml
     from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.ahead import streams_for
     from sall_edge.screening.verdict import find_photographs
 
     found = find_photographs(photographs)
+    limits = DEFAULT_LIMITS if quality is None else quality_limits_from_toml(quality)
     with ExitStack() as until_the_end:
         opened = open_engine(engine)
         streams = streams_for(len(found), threads=opened.manifest.target.threads)
@@ -50,19 +56,21 @@ def screen(
             typer.echo(f"note: {stand_in}", err=True)
             if rebuild and stand_in.is_stale:
                 running = until_the_end.enter_context(started(engine))
-        are_all_read = _screened(session, found, heatmap, as_json)
+        are_all_read = _screened(session, found, limits, heatmap, as_json)
         code = 0 if running is None else awaited(running, engine)
     raise typer.Exit(code if are_all_read else 1)
 
 
-def _screened(session: "Session", photographs: "Sequence[Path]", heatmap: Path | None, as_json: bool) -> bool:
+def _screened(
+    session: "Session", photographs: "Sequence[Path]", limits: "QualityLimits", heatmap: Path | None, as_json: bool
+) -> bool:
     """Prints every verdict; whether all photographs could be read."""
     from sall_edge.screening.overlay import overlay_path, write_overlay
     from sall_edge.screening.verdict import screen as screen_all
 
     tasks = session.manifest.tasks
     results = []
-    for examined in screen_all(session, photographs):
+    for examined in screen_all(session, photographs, limits=limits):
         results.append(examined.result)
         if heatmap is not None and examined.prediction is not None:
             write_overlay(examined, tasks, overlay_path(heatmap, examined.result))
@@ -87,7 +95,7 @@ def _line(result: "ScreenedPhotograph", tasks: "tuple[Task, ...]") -> str:
     if not result.tasks:
         return f"{'RETAKE':11s}  {result.photo}  {', '.join(result.reasons).replace('_', ' ')}"
     grades = []
-    for task in tasks:
+    for task in (task for task in tasks if task.name in result.tasks):
         verdict = result.tasks[task.name]
         probability = task.referable_probability(verdict.probs)
         grades.append(f"{task.name} {verdict.grade} {task.grades[verdict.grade]}, P(referable) {probability:.2f}")

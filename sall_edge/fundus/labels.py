@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sall_edge.errors import LabelsError
-from sall_edge.spec import TaskSet
+from sall_edge.spec import Task, TaskSet
 
 __all__ = ["LabelledPhotograph", "in_split", "read_labels"]
 
@@ -44,11 +44,15 @@ class LabelledPhotograph:
     extra: dict[str, str]
 
 
-def read_labels(csvs: Sequence[Path], tasks: TaskSet) -> tuple[LabelledPhotograph, ...]:
+def read_labels(csvs: Sequence[Path], tasks: TaskSet | None) -> tuple[LabelledPhotograph, ...]:
     """All rows of the CSVs, in order.
 
     Image paths are relative to their CSV. Patients of different CSVs are different patients, so two data sets that
     both count from 1 do not mix.
+
+    Args:
+        csvs: The files.
+        tasks: Which columns hold grades; None: none does, all are kept as written.
 
     Raises:
         LabelsError: A CSV is missing, empty or has no `image` column; a grade is none of its task's; an image stands
@@ -57,7 +61,7 @@ def read_labels(csvs: Sequence[Path], tasks: TaskSet) -> tuple[LabelledPhotograp
     rows: list[LabelledPhotograph] = []
     problems: list[str] = []
     for number, source in enumerate(csvs):
-        rows += _read_csv(source, f"{number}:", tasks, problems.append)
+        rows += _read_csv(source, f"{number}:", () if tasks is None else tasks.tasks, problems.append)
     _check_images(rows, problems.append)
     _check_patients(rows, problems.append)
     if problems:
@@ -74,7 +78,9 @@ def in_split(photographs: Iterable[LabelledPhotograph], split: str) -> tuple[Lab
     return tuple(photograph for photograph in photographs if photograph.split == split)
 
 
-def _read_csv(source: Path, namespace: str, tasks: TaskSet, report: Callable[[str], None]) -> list[LabelledPhotograph]:
+def _read_csv(
+    source: Path, namespace: str, tasks: Sequence[Task], report: Callable[[str], None]
+) -> list[LabelledPhotograph]:
     columns = "the columns are image,dr_grade,amd_grade,quality,patient_id,eye,split; only image must be there"
     try:
         # utf-8-sig: spreadsheets write a byte order mark, which would hide the first column's name
@@ -100,7 +106,7 @@ def _read_csv(source: Path, namespace: str, tasks: TaskSet, report: Callable[[st
 
 
 def _row(
-    read: dict[str, str], where: str, source: Path, namespace: str, tasks: TaskSet, report: Callable[[str], None]
+    read: dict[str, str], where: str, source: Path, namespace: str, tasks: Sequence[Task], report: Callable[[str], None]
 ) -> LabelledPhotograph:
     if None in read:  # where csv puts cells that have no column
         report(f"{where}: more cells than columns")
@@ -108,14 +114,14 @@ def _row(
     if not cells["image"]:
         report(f"{where}: no image named")
     grades: dict[str, int | None] = {}
-    for task in tasks.tasks:
+    for task in tasks:
         label = cells.get(task.column, "")
         legal = task.grade_from_label or {str(grade): grade for grade in range(len(task.grades))}
         # a spreadsheet or pandas turns a column of integers with gaps into 2.0
         grades[task.name] = legal.get(label, legal.get(label.removesuffix(".0")))
         if label and grades[task.name] is None:
             report(f"{where}: {task.column} is {label!r}; legal are {', '.join(legal)}, or empty for unknown")
-    labelled = {*KNOWN_COLUMNS, *(task.column for task in tasks.tasks)}
+    labelled = {*KNOWN_COLUMNS, *(task.column for task in tasks)}
     return LabelledPhotograph(
         path=source.parent / cells["image"],
         grades=grades,

@@ -51,14 +51,14 @@ def draw_overlay(square: U8, prediction: Prediction, verdicts: dict[str, TaskVer
     Args:
         square: (side, side, 3) uint8 RGB, the prepared square.
         prediction: Its activation maps: the referable grades' evidence less the others', in logits.
-        verdicts: What was decided, by task name.
+        verdicts: What was decided, by name of the disease.
         tasks: The order of the panels.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     panels = [_panel(enlarge(square), "Photograph", "as the network saw it")]
-    for task in tasks:
+    for task in (task for task in tasks if task.name in verdicts):
         caption = caption_of(task, verdicts[task.name])
         panels.append(_panel(draw_evidence(square, prediction.cams[task.name]), task.title, caption))
     sheet = np.concatenate(panels, axis=1)

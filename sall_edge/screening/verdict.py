@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from sall_edge.errors import PhotographError, UngradablePhotograph, UnreadablePhotograph
 from sall_edge.fundus.prepare import PreparedPhotograph, prepare_bytes, prepare_file
-from sall_edge.fundus.quality import Quality, assess
+from sall_edge.fundus.quality import DEFAULT_LIMITS, Quality, QualityLimits, assess, sha256_of_limits
 from sall_edge.runtime.session import Prediction, ServedBy, Session
 from sall_edge.screening.ahead import worked_ahead
-from sall_edge.spec import ImageSpec, Task
+from sall_edge.spec import ImageSpec, Role, Task
 
 __all__ = [
+    "QUALITY_HEAD",
     "Examined",
     "Look",
     "ScreenedPhotograph",
@@ -35,6 +36,9 @@ __all__ = [
 ]
 
 U8 = npt.NDArray[np.uint8]
+
+QUALITY_HEAD = "quality_head"
+"""The reason of a photograph that the network's own quality task holds to be ungradable, and its probability."""
 
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 
@@ -72,7 +76,9 @@ class ScreenedPhotograph(BaseModel):
     """One object of `screen --json`.
 
     With `error` the file could not be read and nothing else is known of it. Without a field of view there are no
-    `quality`, no hashes and no `ms`; whatever is not gradable has no `tasks`. `served_by` says who computes here.
+    `quality`, no hashes and no `ms`; whatever is not gradable has no `tasks`. `tasks` are diseases only: what the
+    network's own quality task says is `quality_head` in `quality`. `quality_score` orders photographs of one eye.
+    `served_by` says who computes here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -82,6 +88,8 @@ class ScreenedPhotograph(BaseModel):
     gradable: bool | None = None
     reasons: tuple[str, ...] = ()
     quality: dict[str, float] = {}
+    quality_score: float | None = None
+    quality_limits_sha256: str | None = None
     tasks: dict[str, TaskVerdict] = {}
     verdict: Verdict | None = None
     engine_sha256: str | None = None
@@ -108,6 +116,7 @@ class Look:
         path: Its file.
         prepared: The square; None when there is no field of view or the file cannot be read.
         quality: Of the square.
+        limits: What it was judged by.
         reasons: Why it must not be graded.
         error: Why it cannot be read.
         quality_ms: Time to assess, of that.
@@ -117,6 +126,7 @@ class Look:
     path: Path
     prepared: PreparedPhotograph | None = None
     quality: Quality | None = None
+    limits: QualityLimits = DEFAULT_LIMITS
     reasons: tuple[str, ...] = ()
     error: Failure | None = None
     quality_ms: float = 0.0
@@ -142,7 +152,13 @@ def find_photographs(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def screen(session: Session, photographs: Iterable[Path], *, threads: int | None = None) -> Iterator[Examined]:
+def screen(
+    session: Session,
+    photographs: Iterable[Path],
+    *,
+    limits: QualityLimits = DEFAULT_LIMITS,
+    threads: int | None = None,
+) -> Iterator[Examined]:
     """Examines photographs in their order; one that cannot be read never stops the others.
 
     The next ones are read and prepared while the engine looks at one; an engine of several streams looks at as many.
@@ -150,35 +166,36 @@ def screen(session: Session, photographs: Iterable[Path], *, threads: int | None
     Args:
         session: An open engine; unless it has streams, used from the calling thread only.
         photographs: Files.
+        limits: Of the camera that took them.
         threads: That read and prepare for an engine without streams; None takes one for each core.
     """
     image = session.manifest.image
     if session.streams > 1:
         threads = session.streams + 1  # one reads while the others wait for their streams: no core idles
-        with closing(worked_ahead(partial(examine, session), photographs, threads=threads)) as examined:
+        with closing(worked_ahead(partial(examine, session, limits=limits), photographs, threads=threads)) as examined:
             yield from examined
         return
-    with closing(worked_ahead(lambda path: look(path, image), photographs, threads=threads)) as looked:
+    with closing(worked_ahead(partial(look, image=image, limits=limits), photographs, threads=threads)) as looked:
         for one in looked:
             yield judge(session, one)
 
 
-def examine(session: Session, path: Path) -> Examined:
+def examine(session: Session, path: Path, *, limits: QualityLimits = DEFAULT_LIMITS) -> Examined:
     """The verdict on one photograph."""
-    return judge(session, look(path, session.manifest.image))
+    return judge(session, look(path, session.manifest.image, limits=limits))
 
 
-def look(path: Path, image: ImageSpec) -> Look:
+def look(path: Path, image: ImageSpec, *, limits: QualityLimits = DEFAULT_LIMITS) -> Look:
     """A photograph read, cut square and assessed; nothing is raised for one that cannot be."""
-    return _looked(path, lambda: prepare_file(path, image))
+    return _looked(path, lambda: prepare_file(path, image), limits)
 
 
-def look_at(data: bytes, image: ImageSpec, *, name: str) -> Look:
+def look_at(data: bytes, image: ImageSpec, *, name: str, limits: QualityLimits = DEFAULT_LIMITS) -> Look:
     """The same for the bytes of a photograph that is no file yet; `name` stands for its path."""
-    return _looked(Path(name), lambda: prepare_bytes(data, image, name=name))
+    return _looked(Path(name), lambda: prepare_bytes(data, image, name=name), limits)
 
 
-def _looked(path: Path, prepared_photograph: Callable[[], PreparedPhotograph]) -> Look:
+def _looked(path: Path, prepared_photograph: Callable[[], PreparedPhotograph], limits: QualityLimits) -> Look:
     start = time.perf_counter()
     try:
         prepared = prepared_photograph()
@@ -187,12 +204,13 @@ def _looked(path: Path, prepared_photograph: Callable[[], PreparedPhotograph]) -
     except PhotographError as problem:
         return Look(path=path, error=Failure(what=problem.what, why=problem.why, fix=problem.fix))
     assessing = time.perf_counter()
-    quality = assess(prepared.square)
+    quality = assess(prepared.square, limits=limits)
     end = time.perf_counter()
     return Look(
         path=path,
         prepared=prepared,
         quality=quality,
+        limits=limits,
         reasons=quality.reasons,
         quality_ms=(end - assessing) * 1e3,
         total_ms=(end - start) * 1e3,
@@ -213,6 +231,8 @@ def judge(session: Session, looked: Look) -> Examined:
     known |= {
         "sha256": prepared.sha256,
         "quality": quality.measures,
+        "quality_score": quality.score,
+        "quality_limits_sha256": sha256_of_limits(looked.limits),
         "engine_sha256": session.engine.sha256,
         "image_spec_sha256": session.image_spec_sha256,
         "ms": {
@@ -222,28 +242,40 @@ def judge(session: Session, looked: Look) -> Examined:
             "total": looked.total_ms + infer_ms,
         },
     }
-    manifest = session.manifest
-    found = (
-        _retake(looked.reasons)
-        if prediction is None
-        else _graded(manifest.tasks, manifest.operating_points, prediction)
+    if prediction is None:
+        found = _retake(looked.reasons)
+    else:
+        known["quality"] = {**quality.measures, **_quality_head(session.manifest.tasks, prediction)}
+        found = _graded(session.manifest.tasks, session.manifest.operating_points, prediction)
+    return Examined(
+        result=ScreenedPhotograph(**known, **found),
+        square=prepared.square,
+        prediction=prediction if found["gradable"] else None,
     )
-    return Examined(result=ScreenedPhotograph(**known, **found), square=prepared.square, prediction=prediction)
 
 
 def _retake(reasons: Sequence[str]) -> dict[str, Any]:
     return {"gradable": False, "reasons": tuple(reasons), "verdict": Verdict.RETAKE}
 
 
+def _quality_head(tasks: Sequence[Task], prediction: Prediction) -> dict[str, float]:
+    """Probability that the photograph must not be graded, by the network; empty where it was not trained to say."""
+    for task in tasks:
+        if task.role is Role.QUALITY:
+            return {QUALITY_HEAD: task.referable_probability(prediction.probs[task.name].tolist())}
+    return {}
+
+
 def _graded(tasks: Sequence[Task], operating_points: dict[str, float], prediction: Prediction) -> dict[str, Any]:
     verdicts = {}
     for task in tasks:
         probs = tuple(prediction.probs[task.name].tolist())
-        verdicts[task.name] = TaskVerdict(
-            grade=probs.index(max(probs)),
-            probs=probs,
-            referable=task.referable_probability(probs) >= operating_points[task.name],
-            confidence=max(probs),
-        )
+        referable = task.referable_probability(probs) >= operating_points[task.name]
+        if task.role is Role.DISEASE:
+            verdicts[task.name] = TaskVerdict(
+                grade=probs.index(max(probs)), probs=probs, referable=referable, confidence=max(probs)
+            )
+        elif referable:
+            return _retake([QUALITY_HEAD])
     refer = any(verdict.referable for verdict in verdicts.values())
     return {"gradable": True, "tasks": verdicts, "verdict": Verdict.REFER if refer else Verdict.NO_REFERRAL}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sall_edge.errors import BuildError, LabelsError
-from sall_edge.spec import ImageSpec, Profile, TargetSpec, Task, TaskSet, spec_from_toml, tasks_from_toml
+from sall_edge.spec import ImageSpec, Profile, Role, TargetSpec, Task, TaskSet, spec_from_toml, tasks_from_toml
 
 ROUNDING = 1e-9
 """A handful of float64 sums."""
@@ -49,6 +49,15 @@ def test_an_inconsistent_task_is_refused(changes: dict[str, object], told: str) 
 def test_two_tasks_of_one_name_are_refused() -> None:
     with pytest.raises(ValidationError, match="repeat"):
         TaskSet(tasks=(_task(), _task(title="again")))
+
+
+def test_a_photograph_has_one_quality() -> None:
+    with pytest.raises(ValidationError, match=r"\['dr', 'light'\] all have the role quality"):
+        TaskSet(tasks=(_task(role="quality"), _task(name="light", role="quality")))
+
+
+def test_a_task_is_a_disease_unless_it_says_otherwise() -> None:
+    assert _task().role is Role.DISEASE
 
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.integers(1, 2))

@@ -1,7 +1,7 @@
 import pytest
 
 from sall_edge.errors import LabelsError
-from sall_edge.spec import tasks_from_toml
+from sall_edge.spec import Role, tasks_from_toml
 from trainer.tasks import task_file, task_files
 
 
@@ -17,6 +17,7 @@ def test_every_task_file_that_ships_is_sound(name: str) -> None:
 def test_quality_is_a_third_task_whose_labels_are_words() -> None:
     quality = tasks_from_toml(task_file("odir-quality")).tasks[2]
     assert quality.column == "quality"
+    assert quality.role is Role.QUALITY
     assert quality.grade_from_label is not None
     assert {quality.grade_from_label[word] for word in ("reject", "reject_auto", "not_fundus")} == {2}
 

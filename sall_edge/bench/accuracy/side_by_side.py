@@ -14,6 +14,7 @@ from sall_edge.bench.accuracy.grading import count_confusions, find_flips, label
 from sall_edge.bench.accuracy.metrics import TaskAccuracy, referable_probability, reliability_bins
 from sall_edge.bench.accuracy.roc import Roc, trace_roc
 from sall_edge.runtime.session import open_reference
+from sall_edge.spec import Role
 
 __all__ = ["Answer", "Reference", "ReferenceAnswers", "judge_answers"]
 
@@ -102,7 +103,8 @@ def judge_answers(
         after: The same of the engine.
     """
     tasks, points, photographs = engine.manifest.tasks, engine.manifest.operating_points, looked.photographs
-    flips = find_flips(photographs, tasks, before, after, points)
+    diseases = [task for task in tasks if task.role is Role.DISEASE]  # a retake lost is no referral lost
+    flips = find_flips(photographs, diseases, before, after, points)
     agreement = {
         task.name: float((before[task.name].argmax(axis=1) == after[task.name].argmax(axis=1)).mean()) for task in tasks
     }
@@ -128,7 +130,7 @@ def judge_answers(
             agreement=agreement,
             referred={
                 task.name: int((referable_probability(before[task.name], task) >= points[task.name]).sum())
-                for task in tasks
+                for task in diseases
             },
             confusion=count_confusions(photographs, tasks, before),
             roc=_curves(engine, looked, before),

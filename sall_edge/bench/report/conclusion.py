@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sall_edge.bench.accuracy.grading import Flip
 from sall_edge.bench.measure import BenchReport
-from sall_edge.spec import Task
+from sall_edge.spec import Role, Task
 
 __all__ = ["Conclusion", "conclude", "largest_rate", "names_of"]
 
@@ -153,7 +153,9 @@ def _bound(events: int, n: int) -> str:
 
 
 def _sensitivity(report: BenchReport, tasks: Sequence[Task]) -> str:
-    return " and ".join(_sensitivity_of(report, task) for task in tasks if task.name in report.accuracy)
+    return " and ".join(
+        _sensitivity_of(report, task) for task in tasks if task.name in report.accuracy and task.role is Role.DISEASE
+    )
 
 
 def _sensitivity_of(report: BenchReport, task: Task) -> str:

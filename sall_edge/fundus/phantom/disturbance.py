@@ -11,7 +11,7 @@ import numpy as np
 from sall_edge.fundus.field import FieldOfView
 from sall_edge.fundus.phantom.geometry import F32, U8
 
-__all__ = ["Disturbance", "lit_retina", "print_text", "stop_mask", "surround"]
+__all__ = ["Disturbance", "lash_shadow", "lit_retina", "offsets", "print_text", "stop_mask", "surround"]
 
 ORANGE = np.array([1.0, 0.62, 0.4], dtype=np.float32)
 """Colour of light that the retina has thrown beside the field."""
@@ -36,7 +36,7 @@ class Disturbance(Enum):
 
 def lit_retina(rng: np.random.Generator, retina: F32, field: FieldOfView, disturbances: frozenset[Disturbance]) -> F32:
     """(H, W, 3) float32: the retina under uneven light, with shadows and spots."""
-    x, y = _offsets(retina.shape[:2], field)
+    x, y = offsets(retina.shape[:2], field)
     distance = np.hypot(x, y)
     light = np.ones_like(distance)
     if Disturbance.LIT_FROM_ONE_SIDE in disturbances:
@@ -45,7 +45,7 @@ def lit_retina(rng: np.random.Generator, retina: F32, field: FieldOfView, distur
     if Disturbance.VIGNETTING in disturbances:
         light *= 1 - rng.uniform(0.4, 0.75) * np.minimum(distance, 1) ** rng.uniform(2, 5)
     if Disturbance.LASHES in disturbances:
-        light *= _lash_shadow(rng, retina.shape[:2], field)
+        light *= lash_shadow(rng, retina.shape[:2], field)
     lit = retina * light[:, :, None]
     if Disturbance.LASER_SPOT in disturbances:
         for _ in range(int(rng.integers(1, 12))):
@@ -54,32 +54,51 @@ def lit_retina(rng: np.random.Generator, retina: F32, field: FieldOfView, distur
     return np.minimum(lit, 255)
 
 
-def _offsets(shape: tuple[int, ...], field: FieldOfView) -> tuple[F32, F32]:
+def offsets(shape: tuple[int, ...], field: FieldOfView) -> tuple[F32, F32]:
     """Two maps (H, W): x and y from the field's centre, in radii."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     return (x - np.float32(field.center_x_px)) / field.radius_px, (y - np.float32(field.center_y_px)) / field.radius_px
 
 
-def _lash_shadow(rng: np.random.Generator, shape: tuple[int, ...], field: FieldOfView) -> F32:
-    """(H, W) what is left of the light below lashes that reach in from above."""
+def lash_shadow(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    field: FieldOfView,
+    *,
+    count: tuple[int, int] = (5, 16),
+    reach: tuple[float, float] = (0.2, 0.7),
+    width: tuple[float, float] = (0.01, 0.035),
+    loss: tuple[float, float] = (0.4, 0.9),
+) -> F32:
+    """(H, W) what is left of the light below lashes that reach in from above.
+
+    Args:
+        rng: Source of randomness.
+        shape: Of the photograph.
+        field: In its pixels.
+        count: Least number of lashes, and the first one that is too many.
+        reach: Range of how far below the rim a tip lies.
+        width: Range of their widths.
+        loss: Range of the share of light that they take.
+    """
     radius, x, y = field.radius_px, field.center_x_px, field.center_y_px
     shadow = np.zeros(shape, np.uint8)
-    for _ in range(int(rng.integers(5, 16))):
+    for _ in range(int(rng.integers(*count))):
         root = x + rng.uniform(-0.8, 0.8) * radius
         tip = root + rng.uniform(-0.25, 0.25) * radius
-        down = y - rng.uniform(0.3, 0.8) * radius
+        down = y - rng.uniform(1 - reach[1], 1 - reach[0]) * radius
         bend = np.array([[root, y - 1.2 * radius], [(root + tip) / 2, (y - radius + down) / 2], [tip, down]])
-        thickness = max(1, round(rng.uniform(0.01, 0.035) * radius))
+        thickness = max(1, round(rng.uniform(*width) * radius))
         cv2.polylines(shadow, [bend.round().astype(np.int32)], False, 255, thickness, cv2.LINE_AA)
     soft = cv2.GaussianBlur(shadow, (0, 0), max(0.5, 0.008 * radius)).astype(np.float32) / 255
-    return np.asarray(1 - np.float32(rng.uniform(0.4, 0.9)) * soft)
+    return np.asarray(1 - np.float32(rng.uniform(*loss)) * soft)
 
 
 def stop_mask(
     rng: np.random.Generator, shape: tuple[int, int], field: FieldOfView, disturbances: frozenset[Disturbance]
 ) -> F32:
     """(H, W) float32: 1 inside the field stop, antialiased at its rim, with the camera's marks on it."""
-    x, y = _offsets(shape, field)
+    x, y = offsets(shape, field)
     stop: F32 = np.clip((1 - np.hypot(x, y)) * field.radius_px + 0.5, 0, 1)
     for mark, level in ((Disturbance.NOTCH, 0.0), (Disturbance.TAB, 1.0)):
         if mark in disturbances:
@@ -97,7 +116,7 @@ def surround(
         level, spread = rng.uniform(8, 24), rng.uniform(2, 8)
         beside += np.float32(level) + np.float32(spread) * rng.standard_normal(beside.shape, dtype=np.float32)
     if Disturbance.HAZE in disturbances:
-        away = np.maximum(np.hypot(*_offsets(shape, field)) - 1, 0)
+        away = np.maximum(np.hypot(*offsets(shape, field)) - 1, 0)
         haze = rng.uniform(8, 30) * np.exp(-away / rng.uniform(0.05, 0.3))
         beside += haze.astype(np.float32)[:, :, None] * ORANGE
     return beside

@@ -122,7 +122,7 @@ def _repeated(examination: Examination, programme: Programme) -> set[str]:
 def _chosen(
     examination: Examination, programme: Programme, by_photograph: dict[str, tuple[Finding, ...]], eye: Eye
 ) -> dict[str, str]:
-    """By view: of the gradable photographs the one that says the worst, then the sharpest; else the last one."""
+    """By view: of the gradable photographs the one that says the worst, then the best; else the last one."""
     chosen = {}
     for view in programme.views(eye):
         taken = photographs_of(examination, eye, view)
@@ -130,7 +130,7 @@ def _chosen(
 
         def says(photograph: ExaminedPhotograph) -> tuple[int, float]:
             level = max(finding.level for finding in by_photograph[photograph.photograph_id])
-            return level, photograph.screened.quality.get("sharpness", 0.0)
+            return level, photograph.screened.quality_score or 0.0
 
         if taken:
             chosen[view.value] = max(good, key=says).photograph_id if good else taken[-1].photograph_id

@@ -44,7 +44,7 @@ from sall_edge.screening.station.controls import Command, Controls, Shutter
 from sall_edge.screening.station.documents import Documents
 from sall_edge.screening.station.judging import Place, new_id, photograph_of
 from sall_edge.screening.store.store import Store
-from sall_edge.spec import Eye
+from sall_edge.spec import Eye, Role
 
 __all__ = ["Station", "graded_by"]
 
@@ -99,7 +99,7 @@ class Station:
         self._programme = programme
         self._operator = operator
         self._documents = documents
-        self._tasks = session.manifest.tasks
+        self._tasks = graded_by(session).tasks
         self._aimer = Aimer(camera, controls, shutter=shutter)
 
     def examine(self, person: Person, *, not_examined: Mapping[Eye, str] | None = None) -> Iterator[Event]:
@@ -289,7 +289,7 @@ def graded_by(session: Session) -> GradedBy:
     return GradedBy(
         engine_sha256=session.engine.sha256,
         image_spec_sha256=session.image_spec_sha256,
-        tasks=session.manifest.tasks,
+        tasks=tuple(task for task in session.manifest.tasks if task.role is Role.DISEASE),
         operating_points=session.manifest.operating_points,
     )
 

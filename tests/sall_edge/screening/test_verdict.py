@@ -12,8 +12,11 @@ from sall_edge.artifacts import Engine
 from sall_edge.errors import UnreadablePhotograph
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.fundus.prepare import prepare_file
+from sall_edge.fundus.quality import QualityLimits
+from sall_edge.fundus.quality.limits import Limit
 from sall_edge.runtime.session import open_session
 from sall_edge.screening.verdict import Examined, Verdict, examine, find_photographs, look, screen
+from sall_edge.spec import Role
 
 EXACT = 1e-6
 """The verdict holds the engine's float32 probabilities as Python floats, unchanged."""
@@ -138,3 +141,52 @@ def test_the_parts_of_a_look_lie_within_its_total(tiny_engine: Engine, photograp
     assert looked.prepared is not None
     assert looked.quality_ms > 0
     assert looked.prepared.decode_ms + looked.prepared.prepare_ms + looked.quality_ms <= looked.total_ms
+
+
+@pytest.fixture
+def judged_by_its_own_head(tiny_engine: Engine, photograph: Path) -> Callable[[float], Examined]:
+    """The photograph by an engine whose first task is the photograph's quality, under an operating point for it."""
+
+    def run(point: float) -> Examined:
+        quality, amd = tiny_engine.manifest.tasks
+        tasks = (quality.model_copy(update={"role": Role.QUALITY}), amd)
+        points = {"dr": point, "amd": 0.0}
+        manifest = tiny_engine.manifest.model_copy(update={"tasks": tasks, "operating_points": points})
+        with open_session(replace(tiny_engine, manifest=manifest)) as session:
+            return examine(session, photograph)
+
+    return run
+
+
+def test_what_the_networks_own_quality_task_refuses_is_a_retake_without_a_verdict_on_any_disease(
+    judged_by_its_own_head: Callable[[float], Examined],
+) -> None:
+    examined = judged_by_its_own_head(0.0)
+    assert examined.result.verdict is Verdict.RETAKE
+    assert examined.result.gradable is False
+    assert examined.result.reasons == ("quality_head",)
+    assert examined.result.tasks == {}
+    assert examined.prediction is None
+
+
+def test_quality_is_never_a_disease(judged_by_its_own_head: Callable[[float], Examined]) -> None:
+    result = judged_by_its_own_head(1.1).result
+    assert set(result.tasks) == {"amd"}
+    assert result.verdict is Verdict.REFER
+    assert 0 <= result.quality["quality_head"] <= 1
+
+
+def test_limits_decide_and_are_recorded(tiny_engine: Engine, photograph: Path) -> None:
+    strict = QualityLimits(camera="Z9", brightness=Limit(at=240, usual=250))
+    with open_session(tiny_engine) as session:
+        usual = examine(session, photograph).result
+        refused = examine(session, photograph, limits=strict).result
+        (screened,) = screen(session, [photograph], limits=strict)
+    assert usual.gradable
+    assert usual.quality_limits_sha256 == QualityLimits().sha256
+    assert refused.reasons == screened.result.reasons == ("too_dark",)
+    assert refused.quality_limits_sha256 == strict.sha256
+    assert refused.quality == usual.quality
+    assert usual.quality_score is not None
+    assert refused.quality_score is not None
+    assert refused.quality_score < 0.5 <= usual.quality_score

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from sall_edge.bench.report.conclusion import conclude, largest_rate, names_of
-from sall_edge.spec import Task, TaskSet
+from sall_edge.spec import Role, Task, TaskSet
 
 
 @pytest.fixture
@@ -74,6 +74,11 @@ def test_sensitivity_stands_beside_that_of_fp32(tasks: tuple[Task, ...]) -> None
     assert "sensitivity for Diabetic retinopathy 0.912 [0.872, 0.949] (FP32 0.920)" in found.sentence
     unlabelled = conclude(full_report(tasks, accuracy={"dr": accuracy(sensitivity=None)}), tasks, name="int8")
     assert unlabelled.sensitivity == "sensitivity for Diabetic retinopathy undefined without a referable label"
+
+
+def test_quality_has_no_sensitivity_for_a_disease(tasks: tuple[Task, ...]) -> None:
+    quality = tasks[0].model_copy(update={"role": Role.QUALITY})
+    assert "Diabetic retinopathy" not in conclude(full_report(tasks), (quality, *tasks[1:]), name="int8").sensitivity
 
 
 def test_a_thorough_run_may_be_quoted(tasks: tuple[Task, ...]) -> None:

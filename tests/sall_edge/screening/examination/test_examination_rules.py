@@ -119,8 +119,8 @@ def test_one_file_for_two_photographs_goes_to_a_human_for_both_eyes() -> None:
 
 def test_a_finding_on_a_sharper_second_photograph_does_not_overrule_the_first() -> None:
     begun = begun_with(TWICE)
-    found = taken(begun, photograph_of(1, screened_of(dr=MODERATE_DR, quality={"sharpness": 0.2})), TWICE)
-    sharper = taken(found, photograph_of(2, screened_of(quality={"sharpness": 0.9})), TWICE)
+    found = taken(begun, photograph_of(1, screened_of(dr=MODERATE_DR, quality_score=0.6)), TWICE)
+    sharper = taken(found, photograph_of(2, screened_of(quality_score=0.9)), TWICE)
     right = sharper.eyes["R"]
     assert right.outcome is Outcome.REFERRAL
     assert right.tasks[0].photograph_id == "photograph-1"
@@ -129,8 +129,8 @@ def test_a_finding_on_a_sharper_second_photograph_does_not_overrule_the_first() 
 
 def test_the_sharpest_of_equal_photographs_stands_for_the_view() -> None:
     examination = begun_with(TWICE)
-    for number, sharpness in ((1, 0.3), (2, 0.9), (3, 0.5)):
-        screened = screened_of(quality={"sharpness": sharpness})
+    for number, score in ((1, 0.6), (2, 0.9), (3, 0.7)):
+        screened = screened_of(quality_score=score)
         examination = taken(examination, photograph_of(number, screened), TWICE)
     assert examination.eyes["R"].chosen == {"macula": "photograph-2"}
 

@@ -4,9 +4,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sall_edge.fundus.prepare import prepare
-from sall_edge.fundus.quality import assess
+from sall_edge.fundus.quality import REASONS, QualityLimits, assess, judged
+from sall_edge.fundus.quality.limits import Limit
 from sall_edge.spec import ImageSpec
 
 U8 = npt.NDArray[np.uint8]
@@ -19,10 +22,18 @@ MEASURED = {
     "saturation": 0.70113,
     "red_green": 1.8367,
     "blue_red": 0.29181,
+    "burnt": 0,
     "colour_spread": 0.015019,
     "detail": 0.038222,
     "sharpness": 0.9862,
+    "vessels": 0.08777,
     "surround": 0.19754,
+    "seen": 1,
+    "aside": 0,
+    "shadow": 0,
+    "flare": 0,
+    "veil": 0,
+    "lashes": 0,
 }
 """Of the retina drawn here, when the limits were set on real photographs: a measure that moves needs new limits."""
 
@@ -136,3 +147,69 @@ def test_a_page_of_text_is_not_gradable() -> None:
     for line in range(12):
         cv2.putText(page, "fundus photograph report", (40, 60 + 45 * line), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 0, 0), 2)
     assert not assess(square_of(page)).gradable
+
+
+def _within(radius_share: float, at: tuple[float, float] = (0, 0), side: int = 224) -> npt.NDArray[np.bool_]:
+    """(side, side, 1) bool: a disc in the square; `at` in radii from its centre."""
+    y, x = (np.mgrid[:side, :side] - (side - 1) / 2) / (side / 2)
+    return (np.hypot(x - at[0], y - at[1]) < radius_share)[:, :, None]
+
+
+def test_a_shadow_over_one_side_of_the_rim_is_an_edge_artefact(retina: U8) -> None:
+    square = square_of(retina)
+    shadowed = np.where(_within(0.8, (0.45, 0)), square, square // 6).astype(np.uint8)
+    assert assess(shadowed).reasons == ("edge_artefact",)
+
+
+def test_pale_light_over_half_of_the_rim_is_an_edge_artefact_and_not_too_bright(retina: U8) -> None:
+    square = square_of(retina)
+    flare = np.where(_within(0.95, (0.55, 0)) | (square.max(axis=2, keepdims=True) < 8), square, (235, 225, 215))
+    assert assess(flare.astype(np.uint8)).reasons == ("edge_artefact",)
+
+
+def test_dark_lines_that_reach_in_from_above_are_an_edge_artefact(retina: U8) -> None:
+    square = square_of(retina).copy()
+    for x in range(50, 180, 10):
+        cv2.line(square, (x, 0), (x + 8, 85), (8, 5, 3), 4, cv2.LINE_AA)
+    assert assess(square).reasons == ("edge_artefact",)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_field_of_which_one_side_is_missing_is_cut(retina: U8, axis: int) -> None:
+    square = square_of(retina).copy()
+    square[(slice(None),) * axis + (slice(70),)] = 0
+    assert "field_cut" in assess(square).reasons
+
+
+def test_a_field_that_a_camera_cuts_evenly_is_not_cut(retina: U8) -> None:
+    square = square_of(retina).copy()
+    square[:35] = square[-35:] = 0
+    assert assess(square).gradable
+
+
+def test_focus_is_not_asked_for_in_the_dark(retina: U8) -> None:
+    blurred = cv2.GaussianBlur(scaled(square_of(retina), 0.15), (0, 0), 12)
+    assert assess(blurred).reasons == ("too_dark",)
+
+
+def test_the_score_falls_as_blur_grows(retina: U8) -> None:
+    square = square_of(retina)
+    scores = [assess(cv2.GaussianBlur(square, (0, 0), sigma)).score for sigma in (1, 2, 4, 8)]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > 0.7 > 0.5 > scores[-1]
+
+
+def test_other_limits_make_another_judgement_of_the_same_measures(retina: U8) -> None:
+    measures = assess(square_of(retina)).measures
+    strict = QualityLimits(brightness=Limit(at=120, usual=150))
+    assert judged(measures, QualityLimits()).gradable
+    assert judged(measures, strict).reasons == ("too_dark",)
+    assert judged(measures, strict).score < 0.5
+
+
+@given(st.fixed_dictionaries({name: st.floats(0, 255 if name == "brightness" else 2) for name in MEASURED}))
+def test_a_photograph_is_gradable_exactly_where_its_score_is_at_least_a_half(measures: dict[str, float]) -> None:
+    quality = judged(measures, QualityLimits())
+    assert quality.gradable == (quality.reasons == ()) == (quality.score >= 0.5)
+    assert 0 <= quality.score <= 1
+    assert set(quality.reasons) <= set(REASONS)

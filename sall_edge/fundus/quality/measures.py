@@ -1,73 +1,43 @@
-"""Whether a square may be graded: light, focus, and whether it shows a retina at all.
-
-Classical measures with thresholds far out in the tails of real photographs: a retake that is not needed costs a
-patient a second flash, so this gate stops only what no grader could use. Limits were set on public sets of several
-cameras.
-"""
+"""Measures of light, colour, focus and vessels on a prepared square; whether they are enough is said by the limits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Quality", "assess"]
+__all__ = ["measure"]
+
+from sall_edge.fundus.quality.rim import ANALYSIS_PX, MIDDLE_SHARE, disc, field_measures, rim_measures
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-ANALYSIS_PX = 112
-"""Squares of every side are measured at this one, so that the limits hold for all of them."""
-
-LEAST_BRIGHTNESS = 20.0
-"""Mean luma of 0..255 below which lesions drown in the camera's noise."""
-
-MOST_BRIGHTNESS, MOST_WHITE_OF_BRIGHT, MOST_WHITE = 190.0, 0.2, 0.5
-"""Too bright is a mean luma above the first with a share of burnt-out pixels above the second, or above the third."""
-
-LEAST_SHARPNESS = 0.18
-"""Contrast of fine structure over that of structure four times as wide; blur takes the fine first."""
-
-LEAST_DETAIL = 0.0025
-"""Contrast of structures of the width of vessels, relative to luma; without it there are no vessels to be seen."""
-
-LEAST_SATURATION, MOST_BLUE, LEAST_RED = 0.08, 1.0, 0.55
-"""A retina is orange: coloured, blue below red, red not far below green."""
-
 SIGMAS_PX = (0.6, 1.0, 2.0, 2.5, 4.0)
 """Widths of the Gaussians, in pixels of the analysis, whose differences measure structure."""
+
+_SECOND_DERIVATIVES = (
+    np.array([[1, -2, 1]], np.float32),
+    np.array([[1], [-2], [1]], np.float32),
+    np.array([[1, 0, -1], [0, 0, 0], [-1, 0, 1]], np.float32) / 4,
+)
 
 MARGIN = 8
 """OpenCV's morphology takes the outside of an array for neutral; here it is dark, so a dark margin is added."""
 
-MOST_CLUTTER, COLOUR_WEIGHT = 0.105, 0.3
-"""Detail plus weighted spread of the blue-red ratio: lashes, sclera and instruments have both, a retina hardly any."""
+WHITE_LEVEL, BURNT_LEVEL = 180, 235
+"""Levels above which a pixel is white (in every channel) and above which its green has no structure left."""
 
-LEAST_SURROUND, MOST_CLUTTER_WITHOUT = 0.005, 0.075
-"""A fundus camera leaves black around the retina; a picture with less of it than this has to be calmer to be one."""
+INNER_SHARE, OUTER_SHARE = 0.93, 0.85
+"""Of the radius: what is measured at all, and what is measured for structure; the camera's own rim is neither."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
-    """What the square is worth.
-
-    Attributes:
-        gradable: Whether it may be graded; otherwise the patient needs another photograph.
-        reasons: Why not: too_dark, too_bright, out_of_focus, not_a_retina. Empty if gradable.
-        measures: brightness (mean luma, 0..255), white_share (0..1), saturation (0..1), red_green and blue_red (ratios
-            of means), detail (contrast relative to luma), sharpness (fine over coarse contrast), colour_spread
-            (standard deviation of the blue-red ratio), surround (black share of the rectangle around all that is lit).
-    """
-
-    gradable: bool
-    reasons: tuple[str, ...]
-    measures: dict[str, float]
+VESSEL_QUANTILE = 0.95
+"""Of the dark lines' strength: vessels cover about a tenth of a retina."""
 
 
-def assess(square: U8) -> Quality:
-    """Light, focus and identity of a prepared square.
+def measure(square: U8) -> dict[str, float]:
+    """Everything that is judged, by the names of `Quality.measures`; of a square that shows nothing `brightness` alone.
 
     Args:
         square: (side, side, 3) uint8, RGB, as `prepare` cuts it.
@@ -78,17 +48,20 @@ def assess(square: U8) -> Quality:
     lit = _lit(brightest)
     visible = _visible(lit)
     if np.count_nonzero(visible) < visible.size / 50:
-        return Quality(gradable=False, reasons=("too_dark",), measures={"brightness": float(small.mean())})
+        return {"brightness": float(small.mean())}
+    fine_and_wide, structure = _structure(small, green, visible)
     measures = {
         **_colours(_means(small, visible), brightest, darkest, visible),
+        "burnt": _burnt(green, visible),
         "colour_spread": _spread(blue / (red + 20), visible),
-        **_structure(small, green, visible),
+        **structure,
         "surround": _surround(lit),
+        **field_measures(lit),
+        **rim_measures(small, brightest, darkest, visible, fine_and_wide),
     }
     if len(square) < ANALYSIS_PX:  # it was enlarged, and enlarging looks like blur
         measures["sharpness"] = 1.0
-    reasons = tuple(_reasons(measures))
-    return Quality(gradable=not reasons, reasons=reasons, measures=measures)
+    return measures
 
 
 def _at_analysis_size(square: U8) -> F32:
@@ -106,34 +79,6 @@ def _at_analysis_size(square: U8) -> F32:
         small = cv2.resize(small, (ANALYSIS_PX, ANALYSIS_PX), interpolation=cv2.INTER_AREA)
         np.rint(small, out=small)
     return small
-
-
-def _reasons(measures: dict[str, float]) -> list[str]:
-    brightness, white, detail = measures["brightness"], measures["white_share"], measures["detail"]
-    is_burnt = white > MOST_WHITE or (brightness > MOST_BRIGHTNESS and white > MOST_WHITE_OF_BRIGHT)
-    is_not_orange = (
-        measures["saturation"] < LEAST_SATURATION
-        or measures["blue_red"] > MOST_BLUE
-        or measures["red_green"] < LEAST_RED
-    )
-    most_clutter = MOST_CLUTTER if measures["surround"] > LEAST_SURROUND else MOST_CLUTTER_WITHOUT
-    is_cluttered = detail + COLOUR_WEIGHT * measures["colour_spread"] > most_clutter
-    found = {
-        "too_dark": brightness < LEAST_BRIGHTNESS,
-        "too_bright": is_burnt,
-        "out_of_focus": detail < LEAST_DETAIL or measures["sharpness"] < LEAST_SHARPNESS,
-        "not_a_retina": is_not_orange or is_cluttered,
-    }
-    return [reason for reason, is_so in found.items() if is_so]
-
-
-@lru_cache(maxsize=2)
-def _disc(share: float) -> U8:
-    """(ANALYSIS_PX, ANALYSIS_PX) uint8: 255 inside a share of the field's radius, 0 outside."""
-    offset = np.arange(ANALYSIS_PX) - (ANALYSIS_PX - 1) / 2
-    disc = np.where(np.hypot(offset, offset[:, None]) < share * ANALYSIS_PX / 2, 255, 0).astype(np.uint8)
-    disc.setflags(write=False)
-    return disc
 
 
 @lru_cache(maxsize=2)
@@ -163,7 +108,7 @@ def _lit(brightest: F32) -> U8:
 def _visible(lit: U8) -> U8:
     """255 where retina is on the photograph: not the rim, not what the frame cut off."""
     inner = cv2.erode(lit, _block(7), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.asarray(cv2.bitwise_and(inner, _disc(0.93)), dtype=np.uint8)
+    return np.asarray(cv2.bitwise_and(inner, disc(INNER_SHARE)), dtype=np.uint8)
 
 
 def _surround(lit: U8) -> float:
@@ -175,7 +120,7 @@ def _surround(lit: U8) -> float:
 def _colours(means: Sequence[float], brightest: F32, darkest: F32, visible: U8) -> dict[str, float]:
     """Measures of the visible pixels in which their places do not matter."""
     red, green, blue = means
-    white = cv2.bitwise_and(cv2.compare(darkest, 180, cv2.CMP_GT), visible)
+    white = cv2.bitwise_and(cv2.compare(darkest, WHITE_LEVEL, cv2.CMP_GT), visible)
     (mean_brightest,), (mean_darkest,) = _means(brightest, visible), _means(darkest, visible)
     return {
         "brightness": _luma(means),
@@ -186,18 +131,45 @@ def _colours(means: Sequence[float], brightest: F32, darkest: F32, visible: U8) 
     }
 
 
-def _structure(small: F32, green: F32, visible: U8) -> dict[str, float]:
-    """Measures of the green channel, where vessels and red lesions are darkest."""
-    central = cv2.bitwise_and(visible, _disc(0.85))
-    if not cv2.countNonZero(central):
-        return {"detail": 0.0, "sharpness": 0.0}
+def _burnt(green: F32, visible: U8) -> float:
+    """Share of the middle whose green, which carries the vessels, has no structure left; flare burns the rim."""
+    middle = cv2.bitwise_and(visible, disc(MIDDLE_SHARE))
+    burnt = cv2.bitwise_and(cv2.compare(green, BURNT_LEVEL, cv2.CMP_GT), middle)
+    return cv2.countNonZero(burnt) / max(cv2.countNonZero(middle), 1)
+
+
+def _structure(small: F32, green: F32, visible: U8) -> tuple[tuple[F32, F32], dict[str, float]]:
+    """The finest and the widest blur of green, where vessels and red lesions are darkest, and measures of it."""
+    central = cv2.bitwise_and(visible, disc(OUTER_SHARE))
     lit = cv2.threshold(green, 2, 1, cv2.THRESH_BINARY)[1]
     lit_green = green * lit
     blurred = {sigma: _blurred(lit_green, lit, sigma) for sigma in SIGMAS_PX}
+    fine_and_wide = blurred[SIGMAS_PX[0]], blurred[SIGMAS_PX[-1]]
+    if not cv2.countNonZero(central):
+        return fine_and_wide, {"detail": 0.0, "sharpness": 0.0, "vessels": 0.0}
     detail, fine, coarse = (
         _spread(blurred[narrow] - blurred[wide], central) for narrow, wide in ((1.0, 2.5), (0.6, 1.0), (2.0, 4.0))
     )
-    return {"detail": detail / (_luma(_means(small, central)) + 10), "sharpness": fine / (coarse + 0.1)}
+    return fine_and_wide, {
+        "detail": detail / (_luma(_means(small, central)) + 10),
+        "sharpness": fine / (coarse + 0.1),
+        "vessels": _vessels(blurred[1.0], blurred[4.0], central),
+    }
+
+
+def _vessels(green: F32, around: F32, central: U8) -> float:
+    """How much darker than its sides the clearest of the lines is: what blur, haze and darkness all take away.
+
+    The larger eigenvalue of the Hessian less the smaller one's size is large along dark lines, and neither in spots nor
+    at edges (Frangi et al. 1998); here relative to the light around.
+    """
+    xx, yy, xy = (cv2.filter2D(green, -1, kernel) for kernel in _SECOND_DERIVATIVES)
+    half_trace, across = (xx + yy) * 0.5, cv2.magnitude((xx - yy) * 0.5, xy)
+    lines = half_trace + across - cv2.absdiff(half_trace, across)
+    lines /= around + 10
+    strength = lines[central > 0]
+    place = int(VESSEL_QUANTILE * (len(strength) - 1))
+    return max(float(np.partition(strength, place)[place]), 0.0)
 
 
 def _blurred(lit_green: F32, lit: F32, sigma: float) -> F32:
