@@ -14,6 +14,7 @@ COMMANDS = (
     "demo",
     "doctor",
     "phantom",
+    "aiming",
     "split",
     "train",
     "study",

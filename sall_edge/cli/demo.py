@@ -44,9 +44,10 @@ def demo(
     side: Annotated[int, typer.Option(min=32, max=2048, help="Side of the square, in pixels.")] = 224,
     seed: Annotated[int, typer.Option(min=0, help="Draws the photographs and trains.")] = 0,
 ) -> None:
-    """The whole chain on synthetic photographs: draw, train, export, calibrate, build, bench, screen, report."""
+    """The whole chain on synthetic photographs: draw, train, export, calibrate, build, bench, screen, examine."""
     from sall_edge.bench.report.files import check_report
     from sall_edge.cli.bench import bench_engine
+    from sall_edge.cli.demo_examination import demo_examination
     from sall_edge.cli.evaluate import accuracy_table
     from sall_edge.cli.looking import LookedOnce
     from trainer.options import TrainingOptions
@@ -68,6 +69,7 @@ def demo(
     engine = _build(_train(labels, output / "run", options), labels, output, seed)
     report = bench_engine(engine, LookedOnce([labels], "test"), Profile.QUICK, seconds=BENCH_SECONDS)
     pictures = _pictures(engine, labels)
+    examined = demo_examination(engine, output / "examination", seed)
     facts = {
         "date": began.isoformat(sep=" ", timespec="seconds"),
         "command": f"sall-edge demo --output {output} --count {count} --epochs {epochs} --backbone {backbone} "
@@ -75,11 +77,12 @@ def demo(
         "photographs": f"{count} synthetic ones; in training a patient is graded for one disease, as in real data sets",
         "network": f"{backbone}, {side} px, method {options.method.value}: a teacher for each disease, one student",
         "engine sha256": engine.sha256,
+        "examination": str(examined.relative_to(output)) if examined else "not made: see the messages",
         "duration": f"{time.perf_counter() - start:.0f} s",
     }
     _write_report(page, engine, report, facts, pictures)
     typer.echo(accuracy_table(report.accuracy, engine.manifest.tasks))
-    typer.echo(f"report: {page}\nengine: {engine.path}")
+    typer.echo(f"report: {page}\nexamination: {examined}\nengine: {engine.path}")
 
 
 def _draw(folder: Path, count: int, seed: int) -> Path:

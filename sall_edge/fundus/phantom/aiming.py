@@ -8,7 +8,7 @@ stands in for a camera in demonstrations and tests: hands shake otherwise, and n
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,10 @@ class Still:
     blur: float = 0.0
     gain: float = 1.0
 
+    def frames(self, frames_per_s: float) -> int:
+        """How many frames its aiming takes."""
+        return round((DARK_S + APPROACH_S + self.held_s) * frames_per_s)
+
 
 def aiming_frames(
     stills: Sequence[Still],
@@ -77,7 +81,7 @@ def aiming_frames(
         placed = _placed(still.pixels, width_px, height_px)
         radius_px = FIELD_SHARE * height_px
         side, height = rng.choice((-1, 1)), rng.uniform(-0.3, 0.3)
-        for index in range(round((DARK_S + APPROACH_S + still.held_s) * frames_per_s)):
+        for index in range(still.frames(frames_per_s)):
             seconds = index / frames_per_s - DARK_S
             away = 1 - _eased(seconds / APPROACH_S)
             shake = rng.normal(0, 0.004, 2)
@@ -100,8 +104,15 @@ def write_aiming(
     width_px: int = 1920,
     height_px: int = 1080,
     frames_per_s: float = 15.0,
+    advance: Callable[[], None] = lambda: None,
 ) -> int:
     """Writes a recorded aiming, whole or not at all, and gives its number of frames.
+
+    Args:
+        stills, width_px, height_px, frames_per_s: See `aiming_frames`.
+        folder: Takes the place of one that is there.
+        seed: Shakes the hand and makes the sensor's noise.
+        advance: Called after each frame.
 
     Raises:
         FieldNotFound: A still shows no retina.
@@ -118,6 +129,7 @@ def write_aiming(
             if not cv2.imwrite(str(temporary / name), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), quality):
                 raise OutputError(f"cannot write {folder / name}", "the JPEG encoder failed", "check the free space")
             rows.append((name, f"{at_s:.3f}"))
+            advance()
         with (temporary / FRAMES_FILE).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("file", "at_s"), *rows])
     return len(rows)

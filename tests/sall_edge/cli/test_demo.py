@@ -38,6 +38,10 @@ def test_the_demo_goes_from_drawn_photographs_to_a_page(
     assert "data:image/jpeg;base64," in page
     assert "amd_probs" not in page
 
+    (document,) = (out / "examination" / "documents").iterdir()
+    assert document.name in page
+    assert sall_edge("audit", "verify", out / "examination" / "store").code == 0
+
     (photograph, *_) = sorted((out / "phantoms" / "images").iterdir())
     screened = sall_edge("screen", out / "engine", photograph, "--heatmap", out / "maps")
     assert screened.code == 0, screened.err
