@@ -68,6 +68,15 @@ def ratio_within_rounds(above: Sequence[float], below: Sequence[float], *, seed:
     return {"ratio": round(float(np.median(ratios)), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
 
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """p50, p90 and the most."""
+    return {
+        "p50": round(statistics.median(values), 1),
+        "p90": round(float(np.percentile(values, 90)), 1),
+        "max": round(max(values), 1),
+    }
+
+
 def in_words(name: str, found: Mapping[str, float]) -> str:
     """A ratio on one line."""
     return f"{name}: {found['ratio']:.3f} ({found['low']:.3f} to {found['high']:.3f})"

@@ -13,14 +13,14 @@ from sall_edge.cli.arguments import Json
 from sall_edge.cli.caches import compiled_cache
 from sall_edge.cli.data import data_folder, store_there
 from sall_edge.cli.documents import Formats, Language, catalogue_of
+from sall_edge.cli.following import Following, asked_for
 from sall_edge.cli.store_key import KeyCommand, KeyFile, store_key
+from sall_edge.errors import ExaminationError
 from sall_edge.screening.report.kinds import DocumentKind
 from sall_edge.screening.station.controls import Controls, Shutter
 from sall_edge.spec import Eye
 
 if TYPE_CHECKING:
-    from sall_edge.cli.camera_view import CameraView
-    from sall_edge.cli.service_manager import ServiceManager
     from sall_edge.screening.events import Event
     from sall_edge.screening.station.station import Station
 
@@ -28,8 +28,17 @@ __all__ = ["camera"]
 
 KEYS = "[space] photograph   [g] give up   [q] leave"
 
+
+def _not_empty(person: str | None) -> str | None:
+    if person is not None and not person.strip():
+        raise typer.BadParameter("it is empty: give the clinic's number of the person")
+    return person
+
+
 Source = Annotated[str, typer.Option(help="/dev/video0, argus:0, folder:DIR, dicom:PORT, …: docs/cameras.md.")]
-PersonNumber = Annotated[str | None, typer.Option("--person", help="The clinic's number of the person.")]
+PersonNumber = Annotated[
+    str | None, typer.Option("--person", callback=_not_empty, help="The clinic's number of the person.")
+]
 NotExamined = Annotated[list[str] | None, typer.Option(metavar="EYE=WHY", help="Leaves an eye out: L=prosthesis.")]
 
 
@@ -55,10 +64,12 @@ def camera(
 
     With --person that person; without, a live camera asks for each, and a hot folder or DICOM examines whoever the
     photographs are of. Keys: space takes the photograph, g gives it up, q leaves the examination; from a pipe lines of
-    release, give_up, leave. An examination that was left is taken up again when its person comes back.
+    release, give_up, leave. An examination that was left, or ended by Ctrl-C or SIGTERM, is taken up again when its
+    person comes back. Exit 0: finished; 1: left, or failed with a reason; 130, 143: ended by a signal.
     """
     from sall_edge.cli.camera_view import NoView, view_of
     from sall_edge.cli.service_manager import ServiceManager
+    from sall_edge.cli.stopping import Stopping
     from sall_edge.cli.wishes import wishes_from_stdin
     from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.camera.open import open_camera
@@ -66,8 +77,13 @@ def camera(
     from sall_edge.screening.station.documents import Documents
     from sall_edge.screening.station.station import Station
 
-    left_out, asked, catalogue = _left_out(not_examined or []), load_programme(programme), catalogue_of(language)
+    left_out, asked, catalogue = (
+        _left_out(not_examined or [], person),
+        load_programme(programme),
+        catalogue_of(language),
+    )
     with ExitStack() as until_the_end:
+        stopping = until_the_end.enter_context(Stopping())
         session, stand_in = open_serving(open_engine(engine), compiled_cache=compiled_cache())
         until_the_end.enter_context(session)
         if stand_in is not None:
@@ -78,7 +94,7 @@ def camera(
             raise typer.BadParameter("--person is needed: there is nobody who could be asked for it")
         kinds = formats or [DocumentKind.PDF]
         documents = Documents(report, kinds, catalogue=catalogue, programme=asked) if report else None
-        controls, manager = Controls(), ServiceManager()
+        controls, manager = Controls(), until_the_end.enter_context(ServiceManager())
         station = Station(
             camera=opened,
             session=session,
@@ -90,53 +106,61 @@ def camera(
             documents=documents,
         )
         manager.ready()
-        is_finished = False
+        following = Following(manager, stopping, as_json=as_json)
         for happening in _examinations(station, person, left_out, is_live=opened.is_live, once=once):
             view = NoView() if as_json else view_of(catalogue, session.manifest.tasks, keys=KEYS)
             with view, wishes_from_stdin(controls):
-                is_finished = _followed(happening, view, manager, once=once, as_json=as_json)
-    raise typer.Exit(0 if is_finished else 1)
+                following.until_over(happening, view)
+            following.end_if_told()
+        manager.stopping()
+    raise typer.Exit(0 if following.is_finished else 1)
 
 
 def _examinations(
     station: "Station", person: str | None, left_out: Mapping[Eye, str], *, is_live: bool, once: bool
 ) -> "Iterator[Iterator[Event]]":
     """One examination after the other, each as its events; of a delivering camera all of them as one."""
-    from sall_edge.screening.examination.record import Person
-
     if person is None and not is_live:
-        yield station.attend()
+        yield station.attend_next() if once else station.attend()
         return
     while True:
-        who = Person(reference=person or typer.prompt("Person", err=True))
-        examination = station.left(who)
-        yield station.resume(examination) if examination else station.examine(who, not_examined=left_out)
+        reference = person or asked_for("Person")
+        if reference is None:
+            return
+        yield _examined(station, reference, left_out)
         if person is not None or once:
             return
 
 
-def _followed(
-    happening: "Iterator[Event]", view: "CameraView", manager: "ServiceManager", *, once: bool, as_json: bool
-) -> bool:
-    """Shows what happens, until it is over; whether an examination was finished."""
-    is_finished = False
-    for event in happening:
-        manager.alive()
-        view.show(event)
-        if as_json and event.event != "waiting":
-            typer.echo(event.model_dump_json(exclude_none=True))
-        if event.event == "examination_started" and once and is_finished:
-            break
-        is_finished = is_finished or event.event == "examination_finished"
-    return is_finished
+def _examined(station: "Station", reference: str, left_out: Mapping[Eye, str]) -> "Iterator[Event]":
+    """The person's examination that was left, or a new one.
+
+    Raises:
+        ExaminationError: The one that was left leaves out other eyes.
+    """
+    from sall_edge.screening.examination.record import Person
+
+    who = Person(reference=reference)
+    left = station.left(who)
+    if left is None:
+        return station.examine(who, not_examined=left_out)
+    if left_out and left.not_examined != {eye.value: why for eye, why in left_out.items()}:
+        raise ExaminationError(
+            f"examination {left.examination_id} of this person goes on, and was begun without --not-examined",
+            "which eyes are left out is said when it begins",
+            "leave --not-examined out, and give up what cannot be taken: key g, or a line give_up",
+        )
+    return station.resume(left)
 
 
-def _left_out(said: list[str]) -> dict[Eye, str]:
+def _left_out(said: list[str], person: str | None) -> dict[Eye, str]:
     """`L=prosthesis`, as a mapping."""
     left_out = {}
     for one in said:
-        eye, equals, why = one.partition("=")
-        if eye not in set(Eye) or not equals:
+        eye, _, why = one.partition("=")
+        if eye not in set(Eye) or not why.strip():
             raise typer.BadParameter(f"{one!r}: write the eye and the reason, such as L=prosthesis")
         left_out[Eye(eye)] = why
+    if left_out and person is None:
+        raise typer.BadParameter("--not-examined needs --person: it is one person's eye")
     return left_out

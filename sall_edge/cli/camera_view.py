@@ -137,7 +137,7 @@ class TerminalView:
                 _bar(self._catalogue.text("hint.focus"), aiming.focus),
                 _bar(self._catalogue.text("hint.more_light"), aiming.exposure),
             ]
-        return Panel(Group(*parts, Text(), *self._lines), title="sall-edge camera", subtitle=self._keys)
+        return Panel(Group(*parts, Text(), *self._lines), title="sall-edge camera", subtitle=Text(self._keys))
 
 
 def in_words(event: Event, catalogue: Catalogue, tasks: Sequence[Task]) -> str | None:

@@ -29,7 +29,7 @@ def report(
     from sall_edge.runtime.session import open_session
     from sall_edge.screening.examination.programme import load_programme
     from sall_edge.screening.station.documents import Documents
-    from sall_edge.screening.store.reader import StoreReader
+    from sall_edge.screening.store.reader import read_store
 
     documents = Documents(
         output,
@@ -38,7 +38,7 @@ def report(
         programme=load_programme(programme),
     )
     with (
-        StoreReader(store, store_key(key, key_command)) as kept,
+        read_store(store, store_key(key, key_command)) as kept,
         open_session(open_engine(engine), compiled_cache=compiled_cache()) as session,
     ):
         for path in documents.write(kept.examination(examination), kept, session):

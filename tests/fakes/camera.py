@@ -56,6 +56,10 @@ class FakeCamera:
     def state(self) -> CameraState:
         return self.next_state()
 
+    @property
+    def awaited_since(self) -> Moment:
+        return self._start
+
     def frame(self, *, newer_than: int = -1, timeout_s: float = 0.0) -> Frame | None:
         if self._shown + 1 >= len(self._frames):
             self._at_end()

@@ -5,7 +5,9 @@ the port belongs into a network of the clinic's devices and nothing else.
 """
 
 import errno
+import math
 import threading
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
@@ -28,12 +30,15 @@ from sall_edge.fundus.decode import read_bytes
 from sall_edge.screening.camera.arrivals import Arrivals
 from sall_edge.screening.camera.dicom_photograph import capture_of_dicom
 from sall_edge.screening.camera.source import CameraState, Capture, Frame, Moment, SetAside
+from sall_edge.screening.store.files import flush_folder
 from sall_edge.writing import file_being_written
 
 __all__ = ["AE_TITLE", "PORT", "DicomCamera", "open_dicom_scp"]
 
 AE_TITLE, PORT = "SALL_EDGE", 11112
 """What a camera is set to send to, unless told otherwise; the port is the one registered for DICOM."""
+
+_EVER = Moment(utc=datetime.min.replace(tzinfo=timezone.utc), monotonic_s=-math.inf)
 
 VERIFICATION = UID("1.2.840.10008.1.1")
 STORED, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000  # DICOM part 4, table B.2-1
@@ -89,6 +94,11 @@ class DicomCamera:
         """That it listens on."""
         return int(self._server.server_address[1])
 
+    @property
+    def awaited_since(self) -> Moment:
+        """Ever: the camera was told that each object that is held here arrived, and does not send it again."""
+        return _EVER
+
     def frame(self, *, newer_than: int = -1, timeout_s: float = 0.0) -> Frame | None:
         """None: there is no live view."""
         return None
@@ -134,8 +144,9 @@ class DicomCamera:
         try:
             with file_being_written(self._folder / f"{uid}.dcm") as temporary:
                 temporary.write_bytes(event.encoded_dataset())
-        except OutputError as problem:
-            cause = problem.__cause__
+            flush_folder(self._folder)
+        except (OutputError, OSError) as problem:
+            cause = problem if isinstance(problem, OSError) else problem.__cause__
             is_full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
             return OUT_OF_RESOURCES if is_full else CANNOT_UNDERSTAND
         return STORED
@@ -164,4 +175,6 @@ def open_dicom_scp(
     except OSError as cause:
         why = cause.strerror or str(cause)
         raise CameraError(f"cannot make {folder}", why, "name a folder that can be written") from cause
+    for unfinished in folder.glob(".*.dcm"):  # of a process that died while it received; the camera was told nothing
+        unfinished.unlink(missing_ok=True)
     return DicomCamera(folder, name=name or f"dicom {ae_title}", address=address, port=port, ae_title=ae_title)

@@ -29,12 +29,18 @@ class HotFolder:
 
     def __init__(self, folder: Path, *, name: str) -> None:
         self.name = name
+        self._opened = Moment.now()
         self._arrivals = Arrivals(folder, suffixes=SUFFIXES, read=self._read)
 
     @property
     def state(self) -> CameraState:
         """READY while the folder is there."""
         return CameraState.READY if self._arrivals.is_watching else CameraState.LOST
+
+    @property
+    def awaited_since(self) -> Moment:
+        """The opening: a folder may hold the photographs of years."""
+        return self._opened
 
     def frame(self, *, newer_than: int = -1, timeout_s: float = 0.0) -> Frame | None:
         """None: there is no live view."""

@@ -96,6 +96,7 @@ class LiveCamera:
         self._count = 0
         self._failure: Exception | None = None
         self._left_hanging: list[Connection] = []
+        self._opened = Moment.now()
         self._connect()
         self._await_opening()
         self._watch = threading.Thread(target=self._keep, name=f"watch {name}", daemon=True)
@@ -122,6 +123,11 @@ class LiveCamera:
         opened_s = connection.opened_s
         is_silent = opened_s is not None and now_s - opened_s > self._limits.frozen_s
         return CameraState.FROZEN if is_silent else CameraState.LOST
+
+    @property
+    def awaited_since(self) -> Moment:
+        """The opening."""
+        return self._opened
 
     def frame(self, *, newer_than: int = -1, timeout_s: float = 0.0) -> Frame | None:
         """The newest frame, if its number is above `newer_than` by then; None otherwise. Never an older one."""

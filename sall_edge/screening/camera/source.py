@@ -135,6 +135,10 @@ class Camera(Protocol):
     def state(self) -> CameraState:
         """Now; asked often, answers at once."""
 
+    @property
+    def awaited_since(self) -> Moment:
+        """From when on its photographs are waited for, whoever they are of: what is older belongs to nobody here."""
+
     def frame(self, *, newer_than: int = -1, timeout_s: float = 0.0) -> Frame | None:
         """The newest frame, if its number is above `newer_than` by then; None otherwise. Never an older one."""
 

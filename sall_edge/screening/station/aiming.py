@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sall_edge.errors import CameraError
 from sall_edge.screening.camera.guidance import Guidance, Guide, likeness
 from sall_edge.screening.camera.source import Camera, CameraState, Capture, Frame, Moment
-from sall_edge.screening.events import Aiming, CameraChanged, Event, Failed, Waiting
+from sall_edge.screening.events import Aiming, CameraChanged, Event, Failed, PhotographSetAside, Waiting
 from sall_edge.screening.station.controls import Command, Controls, Shutter
 
 __all__ = ["Aimed", "Aimer"]
@@ -137,6 +137,8 @@ class Aimer:
                 yield _failed(problem)
                 time.sleep(WAIT_S)
                 continue
+            for one in self._camera.set_aside():
+                yield PhotographSetAside(at=_now(), name=one.name, why=one.why)
             if capture is not None:
                 return capture
             yield Waiting(at=_now())

@@ -1,32 +1,16 @@
 """A capture becomes an examined photograph: quality, grades, side of the eye, likeness to the training photographs."""
 
 import hashlib
-from dataclasses import dataclass
 from uuid import uuid4
 
 from sall_edge.fundus.landmarks import find_laterality
 from sall_edge.runtime.session import Session
 from sall_edge.screening.camera.source import Capture
-from sall_edge.screening.examination.record import ExaminedPhotograph, View
+from sall_edge.screening.examination.record import ExaminedPhotograph
+from sall_edge.screening.station.belonging import Place
 from sall_edge.screening.verdict import judge, look_at
-from sall_edge.spec import Eye
 
-__all__ = ["Place", "new_id", "photograph_of"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a photograph belongs in its examination.
-
-    Attributes:
-        photograph_id: UUID of this taking.
-        eye, view, attempt: As in `ExaminedPhotograph`.
-    """
-
-    photograph_id: str
-    eye: Eye
-    view: View
-    attempt: int
+__all__ = ["new_id", "photograph_of"]
 
 
 def new_id() -> str:

@@ -8,63 +8,34 @@ A generator, so whoever takes the events sets the pace and may stop between two 
 because a photograph is stored before it is said to be judged, and an examination that was left can be taken up again.
 """
 
+import time
 from collections.abc import Generator, Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from hashlib import sha256
-from time import monotonic
 
-from sall_edge.errors import SallEdgeError, StoreError
+from sall_edge.errors import SallEdgeError, StoreFull
 from sall_edge.runtime.session import Session
-from sall_edge.screening.camera.source import Camera, Capture, Moment
+from sall_edge.screening.camera.source import Camera, Capture
 from sall_edge.screening.events import (
-    Captured,
     Event,
     ExaminationFinished,
     ExaminationStarted,
     Failed,
-    PhotographJudged,
-    PhotographSetAside,
-    PhotographWanted,
     ReportWritten,
+    Waiting,
 )
-from sall_edge.screening.examination.examination import (
-    GradedBy,
-    Wanted,
-    begin,
-    finish,
-    give_up,
-    wanted,
-    with_photograph,
-)
-from sall_edge.screening.examination.findings import is_gradable, photograph_reasons
+from sall_edge.screening.examination.examination import GradedBy, begin, finish, wanted
 from sall_edge.screening.examination.programme import Programme
-from sall_edge.screening.examination.record import Examination, Person, View
-from sall_edge.screening.station.aiming import Aimer
-from sall_edge.screening.station.controls import Command, Controls, Shutter
+from sall_edge.screening.examination.record import Examination, Person
+from sall_edge.screening.station.aiming import WAIT_S, Aimer
+from sall_edge.screening.station.controls import Controls, Shutter
 from sall_edge.screening.station.documents import Documents
-from sall_edge.screening.station.judging import Place, new_id, photograph_of
+from sall_edge.screening.station.judging import new_id
+from sall_edge.screening.station.taking import LARGEST_PHOTOGRAPH_BYTES, Left, Taking
 from sall_edge.screening.store.store import Store
 from sall_edge.spec import Eye, Role
 
 __all__ = ["Station", "graded_by"]
-
-LARGEST_PHOTOGRAPH_BYTES = 32 << 20
-"""For which there has to be room before the shutter is released: a lossless photograph of 10 megapixels."""
-
-Steps = Generator[Event, None, Examination]
-"""Events while it lasts; in the end the examination as it is then."""
-
-
-class _Left(Exception):
-    """The examination was left unfinished; it is in the store.
-
-    Attributes:
-        another: A photograph of the person who came next.
-    """
-
-    def __init__(self, another: Capture | None = None) -> None:
-        super().__init__()
-        self.another = another
 
 
 class Station:
@@ -99,8 +70,9 @@ class Station:
         self._programme = programme
         self._operator = operator
         self._documents = documents
-        self._tasks = graded_by(session).tasks
         self._aimer = Aimer(camera, controls, shutter=shutter)
+        self._taking = Taking(camera=camera, session=session, store=store, programme=programme, aimer=self._aimer)
+        self._next_person: Capture | None = None
 
     def examine(self, person: Person, *, not_examined: Mapping[Eye, str] | None = None) -> Iterator[Event]:
         """Examines a person.
@@ -131,27 +103,65 @@ class Station:
         back. Photographs without a person are one person's until the programme has all that it asks for.
 
         Raises:
-            StoreError: The store cannot be written to.
+            StoreError: The store cannot be written to; one that is full is waited for.
         """
-        first: Capture | None = None
+        while True:
+            yield from self.attend_next()
+
+    def attend_next(self) -> Iterator[Event]:
+        """The same for one examination, until it is finished or left; one that only lacks its end comes first.
+
+        Raises:
+            StoreError: As `attend`.
+        """
+        if (complete := self._complete()) is not None:
+            yield from self._events(complete)
+            return
+        yield from self._room()
+        first = yield from self._first_photograph()
+        reference = first.origin.person_reference
+        person = Person(reference=reference or f"unnamed {first.triggered.utc:%Y-%m-%d %H:%M:%S.%f}")
+        self._next_person = yield from self._events(self.left(person) or self._begun(person), first=first)
+
+    def _first_photograph(self) -> Generator[Event, None, Capture]:
+        """Of whoever comes next; the one that left the examination before, if one did."""
+        first, self._next_person = self._next_person, None
         while True:
             while first is None:
-                got = yield from self._aimer.aim(Moment.now(), attempt=1)
-                yield from self._aside()
+                got = yield from self._aimer.aim(self._camera.awaited_since, attempt=1)
                 first = got if isinstance(got, Capture) else None
-            unnamed = f"unnamed {first.triggered.utc:%Y-%m-%d %H:%M:%S}"
-            person = Person(reference=first.origin.person_reference or unnamed)
-            first = yield from self._events(self.left(person) or self._begun(person), first=first)
+            digest = sha256(first.data).hexdigest()
+            if not self._store.is_stored(digest, reference=first.origin.person_reference):
+                return first
+            yield self._taking.known(first)
+            first = None
 
     def left(self, person: Person) -> Examination | None:
         """The person's last examination that was not finished, if programme and engine still are the same."""
-        here = (self._programme.sha256, self._session.engine.sha256)
-        unfinished = [
-            one
-            for one in self._store.unfinished()
-            if one.person.reference == person.reference and (one.programme_sha256, one.engine_sha256) == here
-        ]
+        unfinished = [one for one in self._unfinished() if one.person.reference == person.reference]
         return unfinished[-1] if unfinished else None
+
+    def _unfinished(self) -> list[Examination]:
+        """Those that can be gone on with here."""
+        here = (self._programme.sha256, self._session.engine.sha256)
+        return [one for one in self._store.unfinished() if (one.programme_sha256, one.engine_sha256) == here]
+
+    def _complete(self) -> Examination | None:
+        """One that has all its photographs: the process was ended before it could be finished."""
+        return next((one for one in self._unfinished() if wanted(one, self._programme) is None), None)
+
+    def _room(self) -> Iterator[Event]:
+        """Waits until the store has room for a photograph."""
+        is_said = False
+        while True:
+            try:
+                return self._store.check_room(LARGEST_PHOTOGRAPH_BYTES)
+            except StoreFull as problem:
+                if not is_said:
+                    yield _failed(problem)
+                is_said = True
+            time.sleep(WAIT_S)
+            yield Waiting(at=_now())
 
     def _begun(self, person: Person, not_examined: Mapping[Eye, str] | None = None) -> Examination:
         self._store.check_room(LARGEST_PHOTOGRAPH_BYTES)
@@ -177,13 +187,13 @@ class Station:
             first: Its first photograph, where that is what began it; then one of another person ends it.
 
         Returns:
-            The photograph of another person that ended it.
+            The photograph that ended it and is not in it.
         """
         yield ExaminationStarted(at=_now(), examination_id=examination.examination_id)
         try:
-            examination = yield from self._photographs(examination, first)
-        except _Left as left:
-            return left.another
+            examination = yield from self._taking.photographs(examination, first)
+        except Left as left:
+            return left.capture
         examination = finish(examination, at=_now())
         self._store.finish(examination)
         yield ExaminationFinished(
@@ -205,84 +215,6 @@ class Station:
             return _failed(problem)
         return ReportWritten(at=_now(), examination_id=examination.examination_id, files=tuple(map(str, files)))
 
-    def _photographs(self, examination: Examination, first: Capture | None) -> Steps:
-        """Until nothing is wanted any more."""
-        begun, attending = _moment_of(examination.started_at), first is not None
-        while (asked := wanted(examination, self._programme)) is not None:
-            yield PhotographWanted(
-                at=_now(),
-                eye=asked.eye,
-                view=asked.view,
-                attempt=asked.attempt,
-                attempts_left=asked.attempts_left,
-                reasons=asked.reasons,
-            )
-            try:
-                self._store.check_room(LARGEST_PHOTOGRAPH_BYTES)
-                got = first or (yield from self._aimer.aim(begun, attempt=asked.attempt))
-                first = None
-                yield from self._aside()
-                if attending and isinstance(got, Capture) and _is_of_another(got, examination):
-                    raise _Left(got)
-                examination = yield from self._next(examination, asked, got)
-            except StoreError as problem:
-                yield _failed(problem)
-                raise _Left from problem
-        return examination
-
-    def _next(self, examination: Examination, asked: Wanted, got: Capture | Command) -> Steps:
-        """One photograph more, or one less to take."""
-        if got is Command.LEAVE:
-            raise _Left
-        if isinstance(got, Command):
-            examination = give_up(examination, asked.eye, asked.view, self._programme, self._tasks)
-            self._store.save(examination)
-            return examination
-        if (why := _belongs_elsewhere(got, examination, self._programme)) is not None:
-            yield PhotographSetAside(at=_now(), name=_name(got), why=why)
-            return examination
-        place = self._place(examination, asked, got)
-        yield Captured(
-            at=_now(), photograph_id=place.photograph_id, eye=place.eye, view=place.view, attempt=place.attempt
-        )
-        return (yield from self._kept(examination, got, place))
-
-    def _kept(self, examination: Examination, capture: Capture, place: Place) -> Steps:
-        """Judged and stored."""
-        photograph = photograph_of(self._session, capture, place)
-        examination = with_photograph(examination, photograph, self._programme, self._tasks)
-        self._store.add_photograph(examination, photograph, capture.data)
-        self._camera.stored(capture)
-        yield PhotographJudged(
-            at=_now(),
-            photograph_id=photograph.photograph_id,
-            gradable=is_gradable(photograph, self._programme),
-            reasons=photograph_reasons(photograph, self._programme),
-            trigger_to_stored_ms=(monotonic() - capture.triggered.monotonic_s) * 1e3,
-        )
-        return examination
-
-    def _place(self, examination: Examination, asked: Wanted, capture: Capture) -> Place:
-        """Where it belongs: the camera knows better than the programme's order which eye it looked at."""
-        eye = capture.origin.eye or asked.eye
-        view = asked.view if eye is asked.eye else self._view_wanted(examination, eye)
-        taken = sum((one.eye, one.view) == (eye, view) for one in examination.photographs)
-        return Place(photograph_id=new_id(), eye=eye, view=view, attempt=taken + 1)
-
-    def _view_wanted(self, examination: Examination, eye: Eye) -> View:
-        """The first view of an eye that has no gradable photograph yet; its last one if all have."""
-        views = self._programme.views(eye)
-        good = {
-            photograph.view
-            for photograph in examination.photographs
-            if photograph.eye is eye and is_gradable(photograph, self._programme)
-        }
-        return next((view for view in views if view not in good), views[-1])
-
-    def _aside(self) -> Iterator[Event]:
-        for one in self._camera.set_aside():
-            yield PhotographSetAside(at=_now(), name=one.name, why=one.why)
-
 
 def graded_by(session: Session) -> GradedBy:
     """What an examination records of the engine."""
@@ -292,33 +224,6 @@ def graded_by(session: Session) -> GradedBy:
         tasks=tuple(task for task in session.manifest.tasks if task.role is Role.DISEASE),
         operating_points=session.manifest.operating_points,
     )
-
-
-def _belongs_elsewhere(capture: Capture, examination: Examination, programme: Programme) -> str | None:
-    """Why a photograph is none of this examination; None if it is."""
-    eye = capture.origin.eye
-    if _is_of_another(capture, examination):
-        return "it is of another person than the one who is examined"
-    if eye is not None and (eye not in programme.eyes or eye.value in examination.not_examined):
-        return f"it is of the eye {eye.value}, which is not examined"
-    if sha256(capture.data).hexdigest() in {photograph.sha256 for photograph in examination.photographs}:
-        return "it is in the examination already"
-    return None
-
-
-def _is_of_another(capture: Capture, examination: Examination) -> bool:
-    return capture.origin.person_reference not in (None, examination.person.reference)
-
-
-def _name(capture: Capture) -> str:
-    details = capture.origin.details
-    return details.get("file") or details.get("SOPInstanceUID") or f"a photograph of {capture.origin.camera}"
-
-
-def _moment_of(utc: datetime) -> Moment:
-    """A recorded time by this run's clock."""
-    now = Moment.now()
-    return Moment(utc=utc, monotonic_s=now.monotonic_s - (now.utc - utc) / timedelta(seconds=1))
 
 
 def _failed(problem: SallEdgeError) -> Failed:

@@ -18,7 +18,7 @@ from sall_edge.screening.store.header import read_header, unlock
 from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.migrate import REVISION, check_not_newer, revision_of
 from sall_edge.screening.store.rows import examination_from_row, utc_text
-from sall_edge.screening.store.tables import ExaminationRow
+from sall_edge.screening.store.tables import ExaminationRow, PhotographRow
 
 __all__ = ["StoreReader", "read_store"]
 
@@ -92,6 +92,15 @@ class StoreReader:
         with self.session() as session:
             rows = session.scalars(wanted.order_by(ExaminationRow.started_at))
             return tuple(examination_from_row(row, self.seal) for row in rows)
+
+    def is_stored(self, digest: str, *, reference: str | None = None) -> bool:
+        """Whether a photograph with this SHA-256 is in an examination; of this person, if one is given."""
+        found = select(PhotographRow.photograph_id).where(PhotographRow.sha256 == digest)
+        if reference is not None:
+            theirs = PhotographRow.examination_id == ExaminationRow.examination_id
+            found = found.join(ExaminationRow, theirs).where(ExaminationRow.person_tag == self.seal.tag(reference))
+        with self.session() as session:
+            return session.scalars(found).first() is not None
 
     def photograph_bytes(self, digest: str) -> bytes:
         """The file that the camera gave, by its SHA-256, which is checked.

@@ -80,6 +80,15 @@ def test_what_was_not_stored_before_a_crash_is_given_again(retina: np.ndarray, t
         assert camera.capture(since, timeout_s=SOON_S) is not None
 
 
+def test_whoever_attends_gets_what_a_crash_left_behind_but_no_half_object(retina: np.ndarray, tmp_path: Path) -> None:
+    with open_dicom_scp(tmp_path, port=0, address="127.0.0.1") as before:
+        assert send(ophthalmic_photograph(retina), port=before.port) == STORED
+    (tmp_path / ".1.2.3.abc.dcm").write_bytes(b"half")
+    with open_dicom_scp(tmp_path, port=0, address="127.0.0.1") as camera:
+        assert camera.capture(camera.awaited_since, timeout_s=SOON_S) is not None
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_an_object_that_is_sent_twice_is_given_once(camera: DicomCamera, retina: np.ndarray) -> None:
     since, sent = Moment.now(), ophthalmic_photograph(retina)
     assert [send(sent, port=camera.port) for _ in range(2)] == [STORED, STORED]

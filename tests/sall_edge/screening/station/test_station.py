@@ -1,19 +1,17 @@
 """Whole examinations on an engine whose verdicts mean nothing, and a store on the disk."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import cv2
 import numpy as np
 import pytest
 from fakes.camera import FakeCamera, aiming_at
+from fakes.manned_station import TWO_EYES, manned, of_kind
 
-from sall_edge.artifacts import Engine
 from sall_edge.errors import StoreFull
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.fundus.phantom.aiming import Still
-from sall_edge.runtime.session import Session, open_session
-from sall_edge.screening.camera.source import Capture, Origin, SetAside
+from sall_edge.runtime.session import Session
+from sall_edge.screening.camera.source import Capture, SetAside
 from sall_edge.screening.events import (
     Captured,
     Event,
@@ -25,54 +23,13 @@ from sall_edge.screening.events import (
     PhotographWanted,
     Waiting,
 )
-from sall_edge.screening.examination.programme import Programme, load_programme
+from sall_edge.screening.examination.programme import Programme
 from sall_edge.screening.examination.record import Outcome, Person, View
 from sall_edge.screening.station.controls import Command, Controls
-from sall_edge.screening.station.station import Station
-from sall_edge.screening.store.opening import create_store, open_store
 from sall_edge.screening.store.store import Store
 from sall_edge.spec import Eye
 
 PERSON = Person(reference="4711")
-TWO_EYES = 4
-"""Photographs of the default programme."""
-
-
-@pytest.fixture(scope="module")
-def session(tiny_engine: Engine) -> Iterator[Session]:
-    with open_session(tiny_engine) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def programme() -> Programme:
-    return load_programme("icdr")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(create_store(tmp_path / "store")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def retina() -> Callable[..., Capture]:
-    """Makes deliveries of different retinas."""
-    rng = np.random.default_rng(7)
-
-    def deliver(*, dark: bool = False, **origin: object) -> Capture:
-        pixels = draw_phantom(rng, side_px=320, dr_grade=0, amd_grade=0, eye="R").pixels
-        pixels = cv2.convertScaleAbs(pixels, alpha=0.08) if dark else pixels
-        data = bytes(cv2.imencode(".jpg", pixels[..., ::-1])[1])
-        return FakeCamera.delivery(data, origin=Origin(camera="folder", **origin))  # type: ignore[arg-type]
-
-    return deliver
-
-
-def _station(camera: FakeCamera, session: Session, store: Store, programme: Programme, controls: Controls) -> Station:
-    return Station(
-        camera=camera, session=session, store=store, programme=programme, controls=controls, operator="the nurse"
-    )
 
 
 def _examined(
@@ -81,15 +38,11 @@ def _examined(
     """Everything that happens; what is still wanted after the last delivery is left."""
     camera, controls = FakeCamera(deliveries=deliveries), Controls()
     events = []
-    for event in _station(camera, session, store, programme, controls).examine(PERSON):
+    for event in manned(camera, session, store, programme, controls).examine(PERSON):
         events.append(event)
         if isinstance(event, Waiting):
             controls.wish(Command.LEAVE)
     return events, camera
-
-
-def _of(events: list[Event], kind: type[Event]) -> list[Event]:
-    return [event for event in events if isinstance(event, kind)]
 
 
 def test_an_examination_is_asked_for_taken_judged_stored_and_finished(
@@ -118,7 +71,7 @@ def test_a_bad_photograph_is_asked_for_again_with_its_reason(
     session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
 ) -> None:
     events, _ = _examined([retina(dark=True), retina()], session, store, programme)
-    asked = [(event.eye, event.view, event.attempt, event.reasons) for event in _of(events, PhotographWanted)]  # type: ignore[attr-defined]
+    asked = [(event.eye, event.view, event.attempt, event.reasons) for event in of_kind(events, PhotographWanted)]  # type: ignore[attr-defined]
     assert asked[:3] == [
         (Eye.RIGHT, View.MACULA, 1, ()),
         (Eye.RIGHT, View.MACULA, 2, ("too_dark",)),
@@ -130,7 +83,7 @@ def test_a_file_that_is_no_photograph_stops_nothing(
     session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
 ) -> None:
     events, _ = _examined([FakeCamera.delivery(b"\xff\xd8\xff broken"), retina()], session, store, programme)
-    judged = [(event.gradable, event.reasons) for event in _of(events, PhotographJudged)]  # type: ignore[attr-defined]
+    judged = [(event.gradable, event.reasons) for event in of_kind(events, PhotographJudged)]  # type: ignore[attr-defined]
     assert judged[0] == (False, ("unreadable",))
     assert judged[1][0]
 
@@ -150,11 +103,11 @@ def test_an_examination_that_is_left_is_stored_and_taken_up_again(
     session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
 ) -> None:
     events, _ = _examined([retina()], session, store, programme)
-    assert not _of(events, ExaminationFinished)
+    assert not of_kind(events, ExaminationFinished)
     (left,) = store.unfinished()
     assert (len(left.photographs), left.outcome.severity >= Outcome.INCOMPLETE.severity) == (1, True)
     camera = FakeCamera(deliveries=[retina() for _ in range(TWO_EYES - 1)])
-    events = list(_station(camera, session, store, programme, Controls()).resume(left))
+    events = list(manned(camera, session, store, programme, Controls()).resume(left))
     assert isinstance(events[-1], ExaminationFinished)
     assert not list(store.unfinished())
     assert len(store.examination(left.examination_id).photographs) == TWO_EYES
@@ -164,7 +117,7 @@ def test_what_cannot_be_taken_is_given_up_and_referred(session: Session, store: 
     controls = Controls()
     for _ in range(TWO_EYES):
         controls.wish(Command.GIVE_UP)
-    events = list(_station(FakeCamera(), session, store, programme, controls).examine(PERSON))
+    events = list(manned(FakeCamera(), session, store, programme, controls).examine(PERSON))
     finished = events[-1]
     assert isinstance(finished, ExaminationFinished)
     assert finished.outcome is Outcome.UNGRADABLE_REFERRAL
@@ -176,7 +129,7 @@ def test_the_camera_knows_which_eye_it_looked_at(
     left_first = [retina(eye=eye) for eye in (Eye.LEFT, Eye.LEFT, Eye.RIGHT, Eye.RIGHT)]
     events, _ = _examined(left_first, session, store, programme)
     assert isinstance(events[-1], ExaminationFinished)
-    taken = [(event.eye, event.view) for event in _of(events, Captured)]  # type: ignore[attr-defined]
+    taken = [(event.eye, event.view) for event in of_kind(events, Captured)]  # type: ignore[attr-defined]
     assert taken == [(eye, view) for eye in (Eye.LEFT, Eye.RIGHT) for view in View]
 
 
@@ -188,28 +141,28 @@ def test_what_belongs_elsewhere_is_set_aside_and_named(
     camera, controls = FakeCamera(deliveries=[other, mine, mine]), Controls()
     camera.aside.append(SetAside(name="old.jpg", why="it is old"))
     events: list[Event] = []
-    for event in _station(camera, session, store, programme, controls).examine(PERSON):
+    for event in manned(camera, session, store, programme, controls).examine(PERSON):
         events.append(event)
         if isinstance(event, Waiting):
             controls.wish(Command.LEAVE)
-    aside = [(event.name, event.why) for event in _of(events, PhotographSetAside)]  # type: ignore[attr-defined]
+    aside = [(event.name, event.why) for event in of_kind(events, PhotographSetAside)]  # type: ignore[attr-defined]
     assert aside == [
         ("old.jpg", "it is old"),
         ("other.jpg", "it is of another person than the one who is examined"),
-        ("a photograph of folder", "it is in the examination already"),
+        ("a photograph of folder", "it is in the store already"),
     ]
-    assert len(_of(events, PhotographJudged)) == 1
+    assert len(of_kind(events, PhotographJudged)) == 1
 
 
 def test_an_eye_that_is_left_out_is_not_photographed(
     session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
 ) -> None:
     deliveries = [retina(eye=Eye.LEFT), retina(), retina()]
-    station = _station(FakeCamera(deliveries=deliveries), session, store, programme, Controls())
+    station = manned(FakeCamera(deliveries=deliveries), session, store, programme, Controls())
     events = list(station.examine(PERSON, not_examined={Eye.LEFT: "prosthesis"}))
     assert isinstance(events[-1], ExaminationFinished)
-    assert {event.eye for event in _of(events, Captured)} == {Eye.RIGHT}  # type: ignore[attr-defined]
-    assert len(_of(events, PhotographSetAside)) == 1
+    assert {event.eye for event in of_kind(events, Captured)} == {Eye.RIGHT}  # type: ignore[attr-defined]
+    assert len(of_kind(events, PhotographSetAside)) == 1
 
 
 def test_without_room_nothing_is_begun(
@@ -220,7 +173,7 @@ def test_without_room_nothing_is_begun(
 
     monkeypatch.setattr(store, "check_room", full)
     with pytest.raises(StoreFull):
-        list(_station(FakeCamera(), session, store, programme, Controls()).examine(PERSON))
+        list(manned(FakeCamera(), session, store, programme, Controls()).examine(PERSON))
     assert not list(store.examinations())
 
 
@@ -239,7 +192,7 @@ def test_a_disk_that_fills_up_meanwhile_is_said_before_the_next_capture(
 
     monkeypatch.setattr(store, "check_room", filling)
     camera = FakeCamera(deliveries=[retina(), retina()])
-    events = list(_station(camera, session, store, programme, Controls()).examine(PERSON))
+    events = list(manned(camera, session, store, programme, Controls()).examine(PERSON))
     assert isinstance(events[-1], Failed)
     assert len(camera.kept) == 1
     assert len(next(iter(store.unfinished())).photographs) == 1
@@ -251,48 +204,8 @@ def test_a_live_camera_is_aimed_and_its_frames_are_graded(session: Session, stor
         Still(pixels=draw_phantom(rng, side_px=512, dr_grade=0, amd_grade=0, eye=eye).pixels, held_s=1.2)
         for eye in ("R", "R", "L", "L")
     ]
-    events = list(_station(aiming_at(stills), session, store, programme, Controls()).examine(PERSON))
+    events = list(manned(aiming_at(stills), session, store, programme, Controls()).examine(PERSON))
     assert isinstance(events[-1], ExaminationFinished)
-    assert len(_of(events, PhotographJudged)) == TWO_EYES
+    assert len(of_kind(events, PhotographJudged)) == TWO_EYES
     assert [event.event for event in events[:2]] == ["examination_started", "photograph_wanted"]
     assert isinstance(events[0], ExaminationStarted)
-
-
-def _attended(deliveries: list[Capture | None], station: Callable[[FakeCamera], Station]) -> list[Event]:
-    """What happens until the camera has nothing more to deliver."""
-    happened = []
-    for event in station(FakeCamera(deliveries=deliveries)).attend():
-        happened.append(event)
-        if isinstance(event, Waiting) and happened[-2:-1] and isinstance(happened[-2], Waiting):
-            break
-    return happened
-
-
-def test_whoever_is_sent_is_examined_and_taken_up_again(
-    session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
-) -> None:
-    def of(person: str, count: int) -> list[Capture]:
-        return [retina(person_reference=person) for _ in range(count)]
-
-    events = _attended(
-        [None, *of("A", 2), *of("B", TWO_EYES), *of("A", TWO_EYES - 2)],
-        lambda camera: _station(camera, session, store, programme, Controls()),
-    )
-    started = [event.examination_id for event in _of(events, ExaminationStarted)]  # type: ignore[attr-defined]
-    assert len(started) == 3
-    assert started[0] == started[2]
-    assert [store.examination(one).person.reference for one in started] == ["A", "B", "A"]
-    assert len(_of(events, ExaminationFinished)) == 2
-    assert not store.unfinished()
-    assert not _of(events, PhotographSetAside)
-
-
-def test_photographs_without_a_person_are_one_persons(
-    session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
-) -> None:
-    events = _attended(
-        [retina() for _ in range(TWO_EYES + 1)],
-        lambda camera: _station(camera, session, store, programme, Controls()),
-    )
-    assert len(_of(events, ExaminationStarted)) == 2
-    assert all(one.person.reference.startswith("unnamed 20") for one in store.examinations())

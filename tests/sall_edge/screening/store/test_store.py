@@ -50,6 +50,14 @@ def test_examinations_are_found_by_person_and_by_time(either_store: Store) -> No
     assert either_store.examinations(reference="a") == ()
 
 
+def test_a_photograph_is_known_by_its_hash_and_by_whose_it_is(either_store: Store) -> None:
+    digest = put_examination(either_store).photographs[0].sha256
+    assert either_store.is_stored(digest)
+    assert either_store.is_stored(digest, reference=REFERENCE)
+    assert not either_store.is_stored(digest, reference="somebody else")
+    assert not either_store.is_stored("0" * 64)
+
+
 def test_an_encrypted_store_holds_neither_names_nor_photographs_in_the_clear(store: Store) -> None:
     examination, data = begun(), b"a photograph that says what it is" * 50
     store.begin(examination)

@@ -1,0 +1,145 @@
+"""The photographs of one examination: asked for, taken, judged, stored, until nothing is wanted any more."""
+
+import time
+from collections.abc import Generator
+from datetime import datetime, timedelta, timezone
+from hashlib import sha256
+
+from sall_edge.errors import StoreFull
+from sall_edge.runtime.session import Session
+from sall_edge.screening.camera.source import Camera, Capture, Moment
+from sall_edge.screening.events import Captured, Event, Failed, PhotographJudged, PhotographSetAside, PhotographWanted
+from sall_edge.screening.examination.examination import Wanted, give_up, wanted, with_photograph
+from sall_edge.screening.examination.findings import is_gradable, photograph_reasons
+from sall_edge.screening.examination.programme import Programme
+from sall_edge.screening.examination.record import Examination
+from sall_edge.screening.station.aiming import Aimer
+from sall_edge.screening.station.belonging import Place, belongs_elsewhere, holds, is_of_another, name_of, place_of
+from sall_edge.screening.station.controls import Command
+from sall_edge.screening.station.judging import new_id, photograph_of
+from sall_edge.screening.store.store import Store
+from sall_edge.spec import Role
+
+__all__ = ["LARGEST_PHOTOGRAPH_BYTES", "Left", "Steps", "Taking"]
+
+LARGEST_PHOTOGRAPH_BYTES = 32 << 20
+"""For which there has to be room before the shutter is released: a lossless photograph of 10 megapixels."""
+
+Steps = Generator[Event, None, Examination]
+"""Events while it lasts; in the end the examination as it is then."""
+
+
+class Left(Exception):
+    """The examination was left unfinished; it is in the store.
+
+    Attributes:
+        capture: A photograph that was taken and is not stored: of the next person, or there was no room.
+    """
+
+    def __init__(self, capture: Capture | None = None) -> None:
+        super().__init__()
+        self.capture = capture
+
+
+class Taking:
+    """Takes photographs with one camera, for one examination after the other.
+
+    Args:
+        camera: Open.
+        session: Open.
+        store: Open for writing.
+        programme: That the examinations follow.
+        aimer: Of the camera.
+    """
+
+    def __init__(self, *, camera: Camera, session: Session, store: Store, programme: Programme, aimer: Aimer) -> None:
+        self._camera = camera
+        self._session = session
+        self._store = store
+        self._programme = programme
+        self._aimer = aimer
+        self._tasks = tuple(task for task in session.manifest.tasks if task.role is Role.DISEASE)
+
+    def photographs(self, examination: Examination, first: Capture | None) -> Steps:
+        """Until nothing is wanted any more.
+
+        Args:
+            examination: To go on with.
+            first: Its first photograph, where that is what began it; then one of another person ends it.
+
+        Raises:
+            Left: Somebody left it, another person came, or the store is full.
+            StoreError: The store cannot be written to.
+        """
+        attending = first is not None
+        since = self._camera.awaited_since if attending else _moment_of(examination.started_at)
+        while (asked := wanted(examination, self._programme)) is not None:
+            yield PhotographWanted(
+                at=_now(),
+                eye=asked.eye,
+                view=asked.view,
+                attempt=asked.attempt,
+                attempts_left=asked.attempts_left,
+                reasons=asked.reasons,
+            )
+            got: Capture | Command | None = first
+            try:
+                self._store.check_room(LARGEST_PHOTOGRAPH_BYTES)
+                got, first = first or (yield from self._aimer.aim(since, attempt=asked.attempt)), None
+                if attending and isinstance(got, Capture) and is_of_another(got, examination):
+                    raise Left(got)
+                examination = yield from self._next(examination, asked, got)
+            except StoreFull as problem:
+                yield Failed(at=_now(), what=problem.what, why=problem.why, fix=problem.fix)
+                raise Left(got if attending and isinstance(got, Capture) else None) from problem
+        return examination
+
+    def _next(self, examination: Examination, asked: Wanted, got: Capture | Command) -> Steps:
+        """One photograph more, or one less to take."""
+        if got is Command.LEAVE:
+            raise Left
+        if isinstance(got, Command):
+            examination = give_up(examination, asked.eye, asked.view, self._programme, self._tasks)
+            self._store.save(examination)
+            return examination
+        if holds(examination, sha256(got.data).hexdigest()):
+            yield self.known(got)
+            return examination
+        if (why := belongs_elsewhere(got, examination, self._programme)) is not None:
+            yield PhotographSetAside(at=_now(), name=name_of(got), why=why)
+            return examination
+        place = place_of(got, examination, self._programme, asked, photograph_id=new_id())
+        yield Captured(
+            at=_now(), photograph_id=place.photograph_id, eye=place.eye, view=place.view, attempt=place.attempt
+        )
+        return (yield from self._kept(examination, got, place))
+
+    def _kept(self, examination: Examination, capture: Capture, place: Place) -> Steps:
+        """Judged and stored."""
+        photograph = photograph_of(self._session, capture, place)
+        examination = with_photograph(examination, photograph, self._programme, self._tasks)
+        self._store.add_photograph(examination, photograph, capture.data)
+        self._camera.stored(capture)
+        yield PhotographJudged(
+            at=_now(),
+            photograph_id=photograph.photograph_id,
+            gradable=is_gradable(photograph, self._programme),
+            reasons=photograph_reasons(photograph, self._programme),
+            trigger_to_stored_ms=(time.monotonic() - capture.triggered.monotonic_s) * 1e3,
+        )
+        return examination
+
+    def known(self, capture: Capture) -> PhotographSetAside:
+        """Of a photograph that is in the store: sent again, or the process was ended before the camera was told."""
+        self._camera.stored(capture)
+        return PhotographSetAside(at=_now(), name=name_of(capture), why="it is in the store already")
+
+
+def _moment_of(utc: datetime) -> Moment:
+    """A recorded time by this run's clock."""
+    now = Moment.now()
+    return Moment(utc=utc, monotonic_s=now.monotonic_s - (now.utc - utc) / timedelta(seconds=1))
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
