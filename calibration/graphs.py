@@ -1,7 +1,8 @@
 """Graph files: ONNX with the project's manifest inside, opened only when they keep the contract.
 
 The contract: one input `image`, (N, side, side, 3) uint8; per task `<task>_probs`, (N, K) float32, and `<task>_cam`,
-(N, h, w) float32. The manifest is JSON in the file's metadata, so a graph is a single file that any ONNX tool reads.
+(N, h, w) float32; and `features`, (N, C) float32, which graphs of earlier versions lack. The manifest is JSON in the
+file's metadata, so a graph is a single file that any ONNX tool reads.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
-from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel, manifest_from_json
+from sall_edge.artifacts import FEATURES, GraphManifest, Kind, OnnxModel, QdqModel, manifest_from_json
 from sall_edge.errors import ArtefactForeign, ArtefactMissing
 from sall_edge.writing import file_being_written
 
@@ -118,6 +119,8 @@ def _breaches(graph: onnx.GraphProto, manifest: GraphManifest) -> list[str]:
     for task in manifest.tasks:
         wanted[f"{task.name}_probs"] = (onnx.TensorProto.FLOAT, ["N", len(task.grades)])
         wanted[f"{task.name}_cam"] = (onnx.TensorProto.FLOAT, ["N", "h", "w"])
+    if any(value.name == FEATURES for value in graph.output):
+        wanted[FEATURES] = (onnx.TensorProto.FLOAT, ["N", "C"])
     inputs = [value for value in graph.input if value.name not in constants]
     return [
         *_differences("input", inputs, {"image": (onnx.TensorProto.UINT8, ["N", side, side, 3])}),

@@ -2,16 +2,20 @@
 
 Types keep the stages in order: INT8 takes a `QdqModel`, which only calibration makes. A bundle is a folder:
 `manifest.json`, `signature`, `model.onnx` (the FP32 reference), `qdq.onnx` when INT8 or `fp16.onnx` when FP16, the
-compiled file where the compiler writes one, and `gate.json` and `probes.npz` when it was judged.
+compiled file where the compiler writes one, `gate.json` and `probes.npz` when it was judged, and `familiarity.json`
+when its training photographs were at hand as well.
 """
 
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from engines.build_progress import Progress
 from engines.compile import GRAPH_NAMES, compile_graph
 from engines.compiled import QUIET, Compiled, CompilerOptions
+from engines.familiarity import Training, fit_familiarity, summary
 from engines.gate import GATE_NAME, Gate, GateReport, run_gate
 from engines.probes import write_probes
 from engines.smoke import smoke
@@ -27,6 +31,7 @@ from sall_edge.artifacts import (
 )
 from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError, GateRefused, OutputError
 from sall_edge.fundus.prepare import golden_square
+from sall_edge.runtime.familiar_retinas import FAMILIARITY_NAME
 from sall_edge.runtime.machine import describe
 from sall_edge.spec import ImageSpec, Precision, TargetSpec
 from sall_edge.writing import file_being_written, folder_being_written
@@ -41,9 +46,12 @@ def build_float(
     *,
     precision: Precision = Precision.FP32,
     gate: Gate | None = None,
+    training: Training | None = None,
     options: CompilerOptions = QUIET,
 ) -> Engine:
     """An FP32 or FP16 engine of the graph, in the folder `path`, which it replaces in one step.
+
+    Photographs of the training beside a gate let it know a retina unlike them, see `engines.familiarity`.
 
     Raises:
         GateRefused: The engine changes more verdicts than the gate allows; there is no engine then, and
@@ -57,7 +65,7 @@ def build_float(
     if precision.is_quantized:
         raise ValueError(f"precision is {precision.value}, which takes a quantized graph: call build_int8")
     plan = _Plan(model=model, graph=model, precision=precision, target=target, options=options)
-    return _bundle(plan, path, gate)
+    return _bundle(plan, path, gate, training)
 
 
 def build_int8(
@@ -68,6 +76,7 @@ def build_int8(
     *,
     precision: Precision = Precision.INT8,
     gate: Gate | None = None,
+    training: Training | None = None,
     options: CompilerOptions = QUIET,
 ) -> Engine:
     """An INT8 engine of the quantized graph, beside the FP32 graph that it is measured against.
@@ -84,7 +93,7 @@ def build_int8(
     if not precision.is_quantized:
         raise ValueError(f"precision is {precision.value}, which takes the FP32 graph: call build_float")
     plan = _Plan(model=model, graph=qdq, precision=precision, target=target, options=options)
-    return _bundle(plan, path, gate)
+    return _bundle(plan, path, gate, training)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +113,7 @@ class _Plan:
         return GRAPH_NAMES[self.precision]
 
 
-def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
+def _bundle(plan: _Plan, path: Path, gate: Gate | None, training: Training | None) -> Engine:
     _check_precision(plan)
     _check_place(path)
     with folder_being_written(path) as folder:
@@ -126,6 +135,7 @@ def _bundle(plan: _Plan, path: Path, gate: Gate | None) -> Engine:
             **({"dla": {"left_to_gpu": list(compiled.left_to_gpu)}} if plan.target.dla_core is not None else {}),
             "smoke": tried if isinstance(tried, dict) else f"compiled, not run: {tried}",
             "gate": judged,
+            "familiarity": _familiar(unsealed, gate, training, plan.options.progress),
         }
         seal(folder, manifest.model_copy(update={"provenance": provenance}))
     return open_engine(path)
@@ -155,6 +165,18 @@ def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
     if probes is not None:
         write_probes(probes, engine.path)
     return f"passed {report.limits.name} on {len(gate.prepared.photographs)} photographs"
+
+
+def _familiar(engine: Engine, gate: Gate | None, training: Training | None, progress: Progress) -> dict[str, Any] | str:
+    """Writes `familiarity.json` into the unsealed bundle; what the manifest says of it."""
+    if gate is None or training is None:
+        return "none: it takes photographs of the training (--calibration) and of the validation (--gate)"
+    validation = gate.prepared.squares
+    progress.stage("familiarity", len(training.prepared.squares) + len(validation))
+    fitted = fit_familiarity(engine, training, validation, advance=progress.advance)
+    if not isinstance(fitted, str):
+        (engine.path / FAMILIARITY_NAME).write_text(fitted.model_dump_json(indent=2), encoding="utf-8")
+    return summary(fitted)
 
 
 def _refused(report: GateReport, engine: Engine, place: Path) -> GateRefused:

@@ -1,4 +1,4 @@
-"""Checkpoint -> ONNX: pixels in, calibrated probabilities and activation maps out.
+"""Checkpoint -> ONNX: pixels in, calibrated probabilities, activation maps and pooled features out.
 
 Everything that a runtime could get wrong is inside the graph: scaling, normalisation, layout, temperature, softmax.
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from calibration.graphs import open_onnx_model, write_graph
 from engines.graph_names import with_readable_names
-from sall_edge.artifacts import Checkpoint, GraphManifest, Kind, OnnxModel
+from sall_edge.artifacts import FEATURES, Checkpoint, GraphManifest, Kind, OnnxModel
 from sall_edge.errors import BuildError, ParityError
 from sall_edge.spec import Precision, Task
 from trainer.checkpoint import load_network
@@ -35,7 +35,7 @@ PROBABILITY_TOLERANCE = 1e-4
 """Folded batch norms round differently; ten times what was seen on the supported backbones."""
 
 MAP_TOLERANCE = 1e-3
-"""The same for activation maps, relative to the largest value of the map: features are not bounded as softmax is."""
+"""The same for activation maps and features, relative to the largest value: they are not bounded as softmax is."""
 
 _PARITY_BATCHES = (1, 3)
 _MAX_BATCH = 4096
@@ -51,6 +51,8 @@ class ExportedNetwork(nn.Module):
     mean of the head's rows of referable grades minus the mean of the other rows, without the temperature. So the
     spatial mean of the map plus the same difference of biases is the mean referable logit minus the mean non-referable
     logit: a positive place speaks for a referral.
+
+    The pooled features are what the heads read: where a photograph lies among others (`screening.familiarity`).
 
     Args:
         network: The trained network.
@@ -71,19 +73,19 @@ class ExportedNetwork(nn.Module):
             self.cams[task.name] = _referable_evidence(head, task)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Per task the probabilities (N, K) and the activation map (N, h, w), in the order of `output_names`."""
+        """Per task the probabilities (N, K) and the map (N, h, w), then the features (N, C), as in `output_names`."""
         features = self.network.features(image)
         pooled = features.mean(dim=(2, 3))
         outputs = []
         for task in self.tasks:
             outputs.append(torch.softmax(self.heads[task.name](pooled), dim=1))
             outputs.append(self.cams[task.name](features).squeeze(1))
-        return tuple(outputs)
+        return (*outputs, pooled)
 
     @property
     def output_names(self) -> list[str]:
         """Names of the graph's outputs, in order."""
-        return [f"{task.name}_{what}" for task in self.tasks for what in ("probs", "cam")]
+        return [*(f"{task.name}_{what}" for task in self.tasks for what in ("probs", "cam")), FEATURES]
 
 
 def export(checkpoint: Checkpoint, path: Path) -> OnnxModel:

@@ -135,8 +135,19 @@ def _halved(proto: onnx.ModelProto) -> onnx.ModelProto:
     for node in half.graph.node:
         if node.op_type == "Cast" and node.input[0] == "image":
             node.CopyFrom(_cast("image", node.output[0], TensorProto.FLOAT16, name=node.name))
+    _read_before_widening(half.graph)
     _rewrite(half.graph, _softmax_in_float(half.graph))
     return half
+
+
+def _read_before_widening(graph: onnx.GraphProto) -> None:
+    """Nodes that read an output of the graph, as heads read the features, read what the converter widens to it."""
+    outputs = {value.name for value in graph.output}
+    narrow = {
+        node.output[0]: node.input[0] for node in graph.node if node.op_type == "Cast" and node.output[0] in outputs
+    }
+    for node in graph.node:
+        node.input[:] = [narrow.get(name, name) for name in node.input]
 
 
 def _softmax_in_float(graph: onnx.GraphProto) -> Callable[[onnx.NodeProto], Iterator[onnx.NodeProto]]:

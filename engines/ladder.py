@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engines.build import build_float, build_int8
 from engines.compiled import QUIET, CompilerOptions
+from engines.familiarity import Training
 from engines.gate import Gate
 from sall_edge.artifacts import Engine, OnnxModel, QdqModel
 from sall_edge.bench.speed.latency import measure_latency
@@ -39,6 +40,7 @@ class Recipe:
         gate: Judges every rung.
         quantized: Makes the INT8 graph with these layers in float.
         costly_layers: INT8 layers, the costliest first (`calibration.sensitivity`); asked for only when INT8 fails.
+        training: Photographs that the network learnt from, for `engines.familiarity`.
         options: For every rung's compiler.
     """
 
@@ -47,6 +49,7 @@ class Recipe:
     gate: Gate
     quantized: Callable[[Sequence[str]], QdqModel]
     costly_layers: Callable[[], Sequence[str]]
+    training: Training | None = None
     options: CompilerOptions = QUIET
 
 
@@ -131,7 +134,14 @@ def _rungs(recipe: Recipe, path: Path) -> Iterator[tuple[str, Callable[[Gate], E
 
     def int8(kept: Sequence[str]) -> Callable[[Gate], Engine]:
         return lambda gate: build_int8(
-            model, recipe.quantized(kept), target, path, precision=best, gate=gate, options=options
+            model,
+            recipe.quantized(kept),
+            target,
+            path,
+            precision=best,
+            gate=gate,
+            training=recipe.training,
+            options=options,
         )
 
     quantized = [precision for precision in target.precisions if precision.is_quantized]
@@ -149,7 +159,15 @@ def _rungs(recipe: Recipe, path: Path) -> Iterator[tuple[str, Callable[[Gate], E
 
 
 def _float(recipe: Recipe, path: Path, precision: Precision, gate: Gate) -> Engine:
-    return build_float(recipe.model, recipe.target, path, precision=precision, gate=gate, options=recipe.options)
+    return build_float(
+        recipe.model,
+        recipe.target,
+        path,
+        precision=precision,
+        gate=gate,
+        training=recipe.training,
+        options=recipe.options,
+    )
 
 
 def _timed(gate: Gate) -> tuple[Gate, list[float]]:

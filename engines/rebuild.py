@@ -21,6 +21,7 @@ from engines.smoke import smoke
 from engines.verify import Verified, verify
 from sall_edge.artifacts import Engine, EngineManifest, open_engine, seal, sha256_of_file
 from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError
+from sall_edge.runtime.familiar_retinas import FAMILIARITY_NAME
 from sall_edge.runtime.machine import describe
 from sall_edge.writing import folder_being_written
 
@@ -45,8 +46,8 @@ def rebuild(
 ) -> Engine:
     """The same engine, compiled by this machine's compiler, in the place of the old one.
 
-    Image, tasks, operating points, graphs, `gate.json` and probes are the old ones. The manifest's provenance says
-    under `rebuilt` what was compiled when, and on how many probes it was verified.
+    Image, tasks, operating points, graphs, `gate.json`, `familiarity.json` and probes are the old ones. The manifest's
+    provenance says under `rebuilt` what was compiled when, and on how many probes it was verified.
 
     Args:
         engine: What is replaced; it is opened again once no other process can replace it.
@@ -93,13 +94,13 @@ def _write(old: Engine, folder: Path, options: CompilerOptions) -> None:
 
 
 def _carry(old: Engine, folder: Path) -> None:
-    """Copies what does not depend on the compiler: the graphs, the report and the probes."""
+    """Copies what does not depend on the compiler: the graphs, the report, the probes and the familiarity."""
     graph = GRAPH_NAMES[old.manifest.precision]
     if graph not in old.manifest.files:
         why = f"an {old.manifest.precision.value} plan is compiled from it"
         raise ArtefactMissing(f"{old.path} carries no {graph}", why, "build the engine again from its checkpoint")
     for name, recorded in old.manifest.files.items():
-        if name in {*GRAPH_NAMES.values(), GATE_NAME, PROBES_NAME}:
+        if name in {*GRAPH_NAMES.values(), GATE_NAME, PROBES_NAME, FAMILIARITY_NAME}:
             shutil.copyfile(old.path / name, folder / name)
             if sha256_of_file(folder / name) != recorded:  # or it would be sealed as if it were the judged one
                 fix = "check the disk; the old bundle stays"

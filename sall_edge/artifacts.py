@@ -20,6 +20,7 @@ from sall_edge.errors import ArtefactChanged, ArtefactForeign, ArtefactMissing
 from sall_edge.spec import ImageSpec, Precision, Spec, TargetSpec, Task
 
 __all__ = [
+    "FEATURES",
     "FORMAT_VERSION",
     "Checkpoint",
     "CheckpointManifest",
@@ -37,6 +38,9 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
+
+FEATURES = "features"
+"""A graph's output beside those of its tasks; graphs that were exported before it was thought of have none."""
 MANIFEST_NAME = "manifest.json"
 SIGNATURE_NAME = "signature"
 
@@ -135,7 +139,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxModel:
-    """An FP32 graph, pixels in, probabilities and activation maps out."""
+    """An FP32 graph, pixels in, probabilities, activation maps and features out."""
 
     path: Path
     manifest: GraphManifest

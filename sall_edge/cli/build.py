@@ -1,6 +1,7 @@
 """`sall-edge build`."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 from sall_edge.artifacts import open_checkpoint
 from sall_edge.cli.arguments import Output
 from sall_edge.cli.caches import timing_caches
-from sall_edge.cli.calibrate import Calibration, measured_ranges, quantized_model
+from sall_edge.cli.calibrate import Calibration, calibration_set, measured_ranges, quantized_model
 from sall_edge.cli.progress import ProgressBar
 from sall_edge.errors import ArtefactForeign, BuildError
 from sall_edge.spec import Precision, PrecisionChoice, RangeMethod
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engines.compiled import CompilerOptions
+    from engines.familiarity import Training
     from engines.gate import Gate, GateLimits
     from sall_edge.artifacts import Engine, OnnxModel, QdqModel
+    from sall_edge.fundus.prepared_set import PreparedSet
     from sall_edge.spec import TargetSpec
 
 __all__ = ["build"]
@@ -49,6 +52,9 @@ def build(
     ] = None,
     gate_split: Annotated[str, typer.Option(help="Which of its rows: the split column's value.")] = "val",
     limits: Annotated[str, typer.Option(help="What the engine may lose: a name, or a TOML of your own.")] = "clinical",
+    unfamiliar: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Share of ordinary photographs to call unlike the training's.")
+    ] = 0.01,
     probes: Annotated[
         int,
         typer.Option(
@@ -60,8 +66,8 @@ def build(
 
     With --gate it is judged against its FP32 graph, and there is no engine (exit 3) when it changes too many verdicts.
     It then carries a few of the gate's photographs, cut square: treat the folder as you treat photographs of patients.
+    With --calibration and --gate it also knows which retinas are unlike those of its training: a person looks at them.
     """
-    from engines.build import build_float, build_int8
     from engines.compile import check_compiler
     from engines.compiled import CompilerOptions
     from engines.gate import load_limits
@@ -89,40 +95,105 @@ def build(
             judges=judge.prepared if judge else None,
             place=output,
         )
+        order = _Order(
+            graph=graph,
+            quantized=quantized,
+            calibration=chosen,
+            target=device,
+            gate=judge,
+            unfamiliar=unfamiliar,
+            folder=folder,
+            output=output,
+            progress=progress,
+            options=options,
+        )
         if is_auto and judge is not None:
-            engine = _climbed(graph, chosen, device, judge, folder, output, progress, options)
+            engine = _climbed(order, judge)
         elif precision in (PrecisionChoice.FP32, PrecisionChoice.FP16):
-            chosen_precision = Precision(precision.value)
-            engine = build_float(graph, device, output, precision=chosen_precision, gate=judge, options=options)
+            engine = _float(order, Precision(precision.value))
         else:
-            if quantized is None:
-                _required(calibration)
-                quantized = quantized_model(graph, chosen, folder / "qdq.onnx", progress)
-            elif judge is not None:
-                _check_judges(quantized, judge, progress)
-            chosen_precision = Precision(precision.value)
-            engine = build_int8(
-                graph, quantized, device, output, precision=chosen_precision, gate=judge, options=options
-            )
+            engine = _int8(order, Precision(precision.value))
     typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")
 
 
-def _climbed(
-    graph: "OnnxModel",
-    chosen: Calibration,
-    device: "TargetSpec",
-    judge: "Gate",
-    folder: Path,
-    output: Path,
-    progress: ProgressBar,
-    options: "CompilerOptions",
-) -> "Engine":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What was asked for.
+
+    Attributes:
+        graph, quantized: What the engine is made from; None where it has to be calibrated.
+        calibration: On which photographs, and how.
+        target, gate: For which device, and who judges.
+        unfamiliar: Share of ordinary photographs to call unlike the training's.
+        folder, output: For what is on the way, and for the engine.
+        progress, options: Shown, and given to the compiler.
+    """
+
+    graph: "OnnxModel"
+    quantized: "QdqModel | None"
+    calibration: Calibration
+    target: "TargetSpec"
+    gate: "Gate | None"
+    unfamiliar: float
+    folder: Path
+    output: Path
+    progress: ProgressBar
+    options: "CompilerOptions"
+
+    def training(self, prepared: "PreparedSet | None" = None) -> "Training | None":
+        """What the engine has to know again: the photographs that calibrated it, or would have."""
+        from engines.familiarity import Training
+
+        if self.gate is None or not self.calibration.labels:
+            return None
+        prepared = prepared or calibration_set(self.graph, self.calibration, self.progress)
+        return Training(prepared=prepared, aim=self.unfamiliar)
+
+
+def _float(order: _Order, precision: Precision) -> "Engine":
+    from engines.build import build_float
+
+    return build_float(
+        order.graph,
+        order.target,
+        order.output,
+        precision=precision,
+        gate=order.gate,
+        training=order.training(),
+        options=order.options,
+    )
+
+
+def _int8(order: _Order, precision: Precision) -> "Engine":
+    from engines.build import build_int8
+
+    quantized, prepared = order.quantized, None
+    if quantized is None:
+        _required(order.calibration.labels)
+        place = order.folder / "qdq.onnx"
+        quantized, prepared = quantized_model(order.graph, order.calibration, place, order.progress)
+    elif order.gate is not None:
+        _check_judges(quantized, order.gate, order.progress)
+    return build_int8(
+        order.graph,
+        quantized,
+        order.target,
+        order.output,
+        precision=precision,
+        gate=order.gate,
+        training=order.training(prepared),
+        options=order.options,
+    )
+
+
+def _climbed(order: _Order, judge: "Gate") -> "Engine":
     """The fastest engine that passes; every rung is told on stderr."""
     from calibration.quantize import quantize, refining_steps
     from calibration.sensitivity import measure_sensitivity, step_count
     from engines.ladder import Recipe, climb
 
-    prepared, ranges = measured_ranges(graph, chosen, folder / "ranges.json", progress)
+    graph, folder, progress = order.graph, order.folder, order.progress
+    prepared, ranges = measured_ranges(graph, order.calibration, folder / "ranges.json", progress)
 
     def quantized(kept: "Sequence[str]") -> "QdqModel":
         progress.stage("refining", refining_steps(graph, len(prepared.squares), keep_float=kept))
@@ -137,13 +208,14 @@ def _climbed(
 
     recipe = Recipe(
         model=graph,
-        target=device,
+        target=order.target,
         gate=judge,
         quantized=quantized,
         costly_layers=costly_layers,
-        options=options,
+        training=order.training(prepared),
+        options=order.options,
     )
-    found = climb(recipe, output, note=progress.note)
+    found = climb(recipe, order.output, note=progress.note)
     progress.note(f"{'fp32, for comparison':28s}  {found.fp32_ms:.2f} ms")
     if not found.is_worth_it:
         progress.note("less than 10 % faster than FP32: INT8 is not worth it here")
@@ -195,7 +267,7 @@ def _gate(
     return Gate(prepared=prepared, limits=limits, advance=progress.advance, tried=tried, probes=probes)
 
 
-def _required(calibration: list[Path] | None) -> None:
+def _required(calibration: "Sequence[Path] | None") -> None:
     if not calibration:
         raise BuildError(
             "INT8 needs calibration photographs",

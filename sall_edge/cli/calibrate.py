@@ -43,7 +43,7 @@ def calibrate(
     keep_freed_memory()
     chosen = Calibration(labels=labels, split=split, count=count, method=method, seed=seed, place=output, ranges=ranges)
     with ProgressBar() as progress:
-        qdq = quantized_model(open_onnx_model(model), chosen, output, progress)
+        qdq, _ = quantized_model(open_onnx_model(model), chosen, output, progress)
     typer.echo(f"{qdq.path}  sha256 {qdq.sha256}")
 
 
@@ -70,8 +70,10 @@ class Calibration:
     ranges: Path | None = None
 
 
-def quantized_model(model: "OnnxModel", chosen: Calibration, output: Path, progress: "ProgressBar") -> "QdqModel":
-    """The Q/DQ graph of a model, ranges beside it; unreadable photographs are named and left out.
+def quantized_model(
+    model: "OnnxModel", chosen: Calibration, output: Path, progress: "ProgressBar"
+) -> "tuple[QdqModel, PreparedSet]":
+    """The Q/DQ graph of a model, ranges beside it, and its photographs; unreadable ones are named and left out.
 
     Raises:
         CalibrationError: A photograph is also among the judges, or see `calibration`.
@@ -80,7 +82,7 @@ def quantized_model(model: "OnnxModel", chosen: Calibration, output: Path, progr
 
     prepared, ranges = measured_ranges(model, chosen, output.with_suffix(".ranges.json"), progress)
     progress.stage("refining", refining_steps(model, len(prepared.squares)))
-    return quantize(model, ranges, output, squares=prepared.squares, advance=progress.advance)
+    return quantize(model, ranges, output, squares=prepared.squares, advance=progress.advance), prepared
 
 
 def measured_ranges(
@@ -91,16 +93,11 @@ def measured_ranges(
     Raises:
         CalibrationError: See `quantized_model`.
     """
-    from calibration.audit import set_apart
     from calibration.listing import LIST_KEY, list_path, listed, save_list
     from calibration.ranges import load_ranges, measure_ranges, save_ranges
 
     ranges = load_ranges(chosen.ranges, model) if chosen.ranges else None
     prepared = calibration_set(model, chosen, progress)
-    if chosen.judges is not None:
-        prepared, again = set_apart(prepared, chosen.judges, names=("calibration", "the gate"))
-        for overlap in again:
-            progress.note(f"left out of the calibration: {overlap}")
     if ranges is None:
         progress.stage("measuring ranges", len(prepared.squares))
         ranges = measure_ranges(model, prepared.squares, method=chosen.method, advance=progress.advance)
@@ -114,9 +111,14 @@ def measured_ranges(
 
 
 def calibration_set(model: "OnnxModel", chosen: Calibration, progress: "ProgressBar") -> "PreparedSet":
-    """The photographs that a model is calibrated on; unreadable ones are named and left out."""
+    """The photographs that a model is calibrated on; unreadable ones and what the judges hold are named and left out.
+
+    Raises:
+        CalibrationError: See `quantized_model`.
+    """
     import numpy as np
 
+    from calibration.audit import set_apart
     from calibration.sample import choose
     from sall_edge.cli.preparing import prepare_shown
     from sall_edge.fundus.labels import in_split, read_labels
@@ -125,4 +127,9 @@ def calibration_set(model: "OnnxModel", chosen: Calibration, progress: "Progress
     tasks = TaskSet(tasks=model.manifest.tasks)
     photographs = in_split(read_labels(chosen.labels, tasks), chosen.split)
     drawn = choose(photographs, tasks.tasks, chosen.count, rng=np.random.default_rng(chosen.seed))
-    return prepare_shown(drawn, model.manifest.image, progress)
+    prepared = prepare_shown(drawn, model.manifest.image, progress)
+    if chosen.judges is not None:
+        prepared, again = set_apart(prepared, chosen.judges, names=("calibration", "the gate"))
+        for overlap in again:
+            progress.note(f"left out of the calibration: {overlap}")
+    return prepared

@@ -127,7 +127,7 @@ def _build(checkpoint: "Checkpoint", labels: Path, folder: Path, seed: int) -> "
         labels=[labels], count=CALIBRATION_COUNT, method=RangeMethod.MSE, seed=seed, place=folder / "qdq.onnx"
     )
     with ProgressBar() as progress:
-        quantized = quantized_model(model, chosen, folder / "qdq.onnx", progress)
+        quantized, _ = quantized_model(model, chosen, folder / "qdq.onnx", progress)
     return build_int8(model, quantized, load_target("openvino-cpu"), folder / "engine")
 
 

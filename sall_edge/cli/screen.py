@@ -100,4 +100,7 @@ def _line(result: "ScreenedPhotograph", tasks: "tuple[Task, ...]") -> str:
         probability = task.referable_probability(verdict.probs)
         grades.append(f"{task.name} {verdict.grade} {task.grades[verdict.grade]}, P(referable) {probability:.2f}")
     word = "REFER" if any(verdict.referable for verdict in result.tasks.values()) else "no referral"
+    if result.familiarity is not None and result.familiarity.is_unfamiliar:
+        word = "LOOK AT IT" if word == "no referral" else word
+        grades.append("unlike the training photographs: a person has to look")
     return f"{word:11s}  {result.photo}  {'; '.join(grades)}"

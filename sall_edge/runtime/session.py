@@ -10,7 +10,6 @@ an engine is decided by the match in `open_session` and by nothing else.
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -19,42 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from sall_edge.artifacts import Engine, EngineManifest
+from sall_edge.artifacts import FEATURES, Engine, EngineManifest
 from sall_edge.errors import BackendMissing
 from sall_edge.runtime.compiled_cache import CompiledCache
+from sall_edge.runtime.familiar_retinas import FamiliarRetinas, read_familiar_retinas
 from sall_edge.runtime.inference_times import InferenceTimes
+from sall_edge.runtime.prediction import BatchPrediction, Prediction
 from sall_edge.spec import Backend, Precision
 
 __all__ = ["BatchPrediction", "Prediction", "Runner", "ServedBy", "Session", "open_reference", "open_session"]
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """What the engine says of one square; the arrays belong to the caller.
-
-    Attributes:
-        probs: Per task, (K,) float32, the probability of each grade; sums to one.
-        cams: Per task, (h, w) float32, the class activation map; no fixed range.
-    """
-
-    probs: dict[str, F32]
-    cams: dict[str, F32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchPrediction:
-    """What the engine says of several squares; the arrays belong to the caller.
-
-    Attributes:
-        probs: Per task, (N, K) float32.
-        cams: Per task, (N, h, w) float32.
-    """
-
-    probs: dict[str, F32]
-    cams: dict[str, F32]
 
 
 class ServedBy(BaseModel):
@@ -109,15 +84,24 @@ class Session:
         served_by: Who computes; unless told otherwise, what the engine was built for.
         streams: How many threads may call `run` at a time; `run_batch` is for one.
         answered: How many squares were run so far; exact while one thread calls at a time.
+        familiar_retinas: Where the training photographs lie in the features; None for an engine that does not say.
     """
 
-    def __init__(self, *, engine: Engine, runner: Runner, served_by: ServedBy | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        runner: Runner,
+        served_by: ServedBy | None = None,
+        familiar_retinas: FamiliarRetinas | None = None,
+    ) -> None:
         self.engine = engine
         built_for = ServedBy(backend=engine.manifest.target.backend, precision=engine.manifest.precision)
         self.served_by = served_by or built_for
         self.backend_version = runner.version
         self.streams = runner.streams
         self.answered = 0
+        self.familiar_retinas = familiar_retinas
         self.image_spec_sha256 = engine.manifest.image.sha256  # once: a hash is not free
         side = engine.manifest.image.side_px
         self._shape = (side, side, 3)
@@ -156,6 +140,7 @@ class Session:
         return Prediction(
             probs={task: outputs[name][0].copy() for task, name in self._probs},
             cams={task: outputs[name][0].copy() for task, name in self._cams},
+            features=outputs[FEATURES][0].copy() if FEATURES in outputs else None,
         )
 
     def run_batch(self, squares: U8) -> BatchPrediction:
@@ -170,15 +155,15 @@ class Session:
         if squares.ndim != 4 or squares.shape[1:] != self._shape or squares.dtype != np.uint8 or not len(squares):
             raise self._misfit("batch", squares, ("N >= 1", *self._shape))
         runner = self._open_runner()
-        parts: dict[str, list[F32]] = {name: [] for _, name in self._probs + self._cams}
+        parts: dict[str, list[F32]] = {}
         for start in range(0, len(squares), self._batch_limit):
-            outputs = runner.infer(squares[start : start + self._batch_limit])
-            for name, part in parts.items():
-                part.append(outputs[name].copy())
+            for name, output in runner.infer(squares[start : start + self._batch_limit]).items():
+                parts.setdefault(name, []).append(output.copy())
         self.answered += len(squares)
         return BatchPrediction(
             probs={task: np.concatenate(parts[name]) for task, name in self._probs},
             cams={task: np.concatenate(parts[name]) for task, name in self._cams},
+            features=np.concatenate(parts[FEATURES]) if FEATURES in parts else None,
         )
 
     def close(self) -> None:
@@ -226,6 +211,7 @@ def open_session(
         BackendMissing: The backend, or the driver that it needs, is not on this machine.
     """
     manifest = engine.manifest
+    familiar_retinas = read_familiar_retinas(engine)
     cpu_threads = manifest.target.threads if threads is None else threads
     match manifest.target.backend:
         case Backend.OPENVINO:
@@ -242,7 +228,7 @@ def open_session(
             from sall_edge.runtime import tensorrt, tensorrt_library
 
             runner = tensorrt.open_runner(engine.blob_path, manifest, trt=tensorrt_library.library(backend))
-    return Session(engine=engine, runner=runner)
+    return Session(engine=engine, runner=runner, familiar_retinas=familiar_retinas)
 
 
 def open_reference(
@@ -259,9 +245,10 @@ def open_reference(
         ArtefactForeign: See `open_session`.
         BackendMissing: OpenVINO is not installed.
     """
+    familiar_retinas = read_familiar_retinas(engine)  # the engine's own: docs/results/familiarity.md
     runner = _open_on_openvino(engine.reference_path, engine.manifest, threads=0, streams=streams, cache=compiled_cache)
     served_by = ServedBy(backend=Backend.OPENVINO, precision=Precision.FP32, because=because)
-    return Session(engine=engine, runner=runner, served_by=served_by)
+    return Session(engine=engine, runner=runner, served_by=served_by, familiar_retinas=familiar_retinas)
 
 
 def _open_on_openvino(

@@ -18,6 +18,7 @@ from sall_edge.fundus.prepare import PreparedPhotograph, prepare_bytes, prepare_
 from sall_edge.fundus.quality import DEFAULT_LIMITS, Quality, QualityLimits, assess, sha256_of_limits
 from sall_edge.runtime.session import Prediction, ServedBy, Session
 from sall_edge.screening.ahead import worked_ahead
+from sall_edge.screening.familiarity import Familiarity, familiarity_of
 from sall_edge.spec import ImageSpec, Role, Task
 
 __all__ = [
@@ -44,11 +45,19 @@ PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 
 
 class Verdict(str, Enum):
-    """What to do with the person in front of the camera."""
+    """What to do with the person in front of the camera.
+
+    Attributes:
+        REFER: A disease is referable.
+        NO_REFERRAL: None is.
+        RETAKE: The photograph cannot be graded.
+        HUMAN_GRADING: None is referable to a network that has not learnt such retinas: a person has to look.
+    """
 
     REFER = "refer"
     NO_REFERRAL = "no_referral"
     RETAKE = "retake"
+    HUMAN_GRADING = "human_grading"
 
 
 class TaskVerdict(BaseModel):
@@ -76,9 +85,9 @@ class ScreenedPhotograph(BaseModel):
     """One object of `screen --json`.
 
     With `error` the file could not be read and nothing else is known of it. Without a field of view there are no
-    `quality`, no hashes and no `ms`; whatever is not gradable has no `tasks`. `tasks` are diseases only: what the
-    network's own quality task says is `quality_head` in `quality`. `quality_score` orders photographs of one eye.
-    `served_by` says who computes here.
+    `quality`, no hashes and no `ms`; whatever is not gradable has no `tasks` and no `familiarity`, which engines
+    without a reference never have. `tasks` are diseases only: what the network's own quality task says is
+    `quality_head` in `quality`. `quality_score` orders photographs of one eye. `served_by` says who computes here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -91,6 +100,7 @@ class ScreenedPhotograph(BaseModel):
     quality_score: float | None = None
     quality_limits_sha256: str | None = None
     tasks: dict[str, TaskVerdict] = {}
+    familiarity: Familiarity | None = None
     verdict: Verdict | None = None
     engine_sha256: str | None = None
     image_spec_sha256: str | None = None
@@ -246,7 +256,7 @@ def judge(session: Session, looked: Look) -> Examined:
         found = _retake(looked.reasons)
     else:
         known["quality"] = {**quality.measures, **_quality_head(session.manifest.tasks, prediction)}
-        found = _graded(session.manifest.tasks, session.manifest.operating_points, prediction)
+        found = _graded(session, prediction)
     return Examined(
         result=ScreenedPhotograph(**known, **found),
         square=prepared.square,
@@ -266,16 +276,27 @@ def _quality_head(tasks: Sequence[Task], prediction: Prediction) -> dict[str, fl
     return {}
 
 
-def _graded(tasks: Sequence[Task], operating_points: dict[str, float], prediction: Prediction) -> dict[str, Any]:
+def _graded(session: Session, prediction: Prediction) -> dict[str, Any]:
     verdicts = {}
-    for task in tasks:
+    for task in session.manifest.tasks:
         probs = tuple(prediction.probs[task.name].tolist())
-        referable = task.referable_probability(probs) >= operating_points[task.name]
+        referable = task.referable_probability(probs) >= session.manifest.operating_points[task.name]
         if task.role is Role.DISEASE:
             verdicts[task.name] = TaskVerdict(
                 grade=probs.index(max(probs)), probs=probs, referable=referable, confidence=max(probs)
             )
         elif referable:
             return _retake([QUALITY_HEAD])
-    refer = any(verdict.referable for verdict in verdicts.values())
-    return {"gradable": True, "tasks": verdicts, "verdict": Verdict.REFER if refer else Verdict.NO_REFERRAL}
+    reference = session.familiar_retinas
+    familiarity = None if reference is None else familiarity_of(prediction, reference)
+    known = {"gradable": True, "tasks": verdicts, "familiarity": familiarity}
+    return {**known, "verdict": _verdict(verdicts, familiarity)}
+
+
+def _verdict(tasks: dict[str, TaskVerdict], familiarity: Familiarity | None) -> Verdict:
+    """A referral stays one on an unfamiliar retina: a human sees the person then anyway."""
+    if any(verdict.referable for verdict in tasks.values()):
+        return Verdict.REFER
+    if familiarity is not None and familiarity.is_unfamiliar:
+        return Verdict.HUMAN_GRADING
+    return Verdict.NO_REFERRAL

@@ -111,6 +111,10 @@ def _map_with_a_channel(proto: onnx.ModelProto) -> None:
     proto.graph.output[1].type.tensor_type.shape.dim.add().dim_value = 1
 
 
+def _features_with_places(proto: onnx.ModelProto) -> None:
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, ["N", 8, 4, 4]))
+
+
 @pytest.mark.parametrize(
     ("sabotage", "message"),
     [
@@ -120,6 +124,7 @@ def _map_with_a_channel(proto: onnx.ModelProto) -> None:
         (_missing_cam, "its outputs are"),
         (_another_number_of_grades, "output dr_probs is FLOAT"),
         (_map_with_a_channel, "output dr_cam is FLOAT"),
+        (_features_with_places, r"output features is FLOAT \[0, 8, 4, 4\], not FLOAT \['N', 'C'\]"),
     ],
 )
 def test_a_graph_that_breaks_the_contract_is_foreign(
@@ -137,3 +142,16 @@ def test_a_graph_that_changed_after_it_was_opened_is_not_used(
     write_graph(proto, manifest.model_copy(update={"created": "2027"}), model.path)
     with pytest.raises(ArtefactForeign, match=r"model\.onnx changed"):
         load_proto(model)
+
+
+def test_a_graph_may_give_its_features(
+    proto: onnx.ModelProto, model: OnnxModel, manifest: GraphManifest, tmp_path: Path
+) -> None:
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("pooled", onnx.TensorProto.FLOAT, ["N", None]))
+    for node in proto.graph.node:  # the map has this name in this graph
+        for names in (node.input, node.output):
+            names[:] = [{"features": "map", "pooled": "features"}.get(name, name) for name in names]
+    proto.graph.output[-1].name = "features"
+    write_graph(proto, manifest, tmp_path / "with.onnx")
+    for path in (tmp_path / "with.onnx", model.path):
+        assert open_onnx_model(path).manifest == manifest

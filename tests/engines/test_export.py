@@ -103,6 +103,16 @@ def test_probabilities_are_those_of_torch_with_the_temperature(
         assert np.abs(got[f"{task.name}_probs"] - wanted).max() < FOLDING_TOLERANCE
 
 
+def test_the_features_are_what_the_heads_read(checkpoint: Checkpoint, model: OnnxModel) -> None:
+    images = _images(3)
+    network = load_network(checkpoint)
+    with torch.no_grad():
+        wanted = network.pooled(torch.from_numpy(images)).numpy()
+    got = _run(model, images)["features"]
+    assert got.shape == (3, network.channels)
+    assert np.abs(got - wanted).max() < FOLDING_TOLERANCE * np.abs(wanted).max()
+
+
 def test_the_mean_of_a_map_is_the_referable_logit_less_the_other(checkpoint: Checkpoint, model: OnnxModel) -> None:
     images = _images(3)
     network = load_network(checkpoint)

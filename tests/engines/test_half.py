@@ -132,9 +132,9 @@ def test_the_lint_finds_nothing_in_a_mixed_graph(mixed: Path) -> None:
 
 
 def test_the_lint_reads_the_scales_of_a_mixed_graph(mixed: Path, tmp_path: Path) -> None:
-    shape = changed(mixed, tmp_path / "shape.onnx", "features_scale", np.array([0.03], np.float16))
+    shape = changed(mixed, tmp_path / "shape.onnx", "stem_maps_scale", np.array([0.03], np.float16))
     assert "an activation scale of shape [1]" in str(lint(onnx.load(shape))[0])
-    zero = changed(mixed, tmp_path / "zero.onnx", "features_scale", np.array(0, np.float16))
+    zero = changed(mixed, tmp_path / "zero.onnx", "stem_maps_scale", np.array(0, np.float16))
     assert "a scale must be finite and above 0" in str(lint(onnx.load(zero))[0])
 
 
@@ -184,8 +184,8 @@ def test_a_filter_of_zeros_makes_no_layer_float(qdq: QdqModel, tmp_path: Path) -
 
 @pytest.mark.parametrize("scale", [600.0, 3.3e-6])
 def test_a_range_that_no_fp16_scale_covers_is_refused(scale: float, qdq: QdqModel, tmp_path: Path) -> None:
-    graph = changed(qdq.path, tmp_path / "range.onnx", "features_scale", np.array(scale, np.float32))
+    graph = changed(qdq.path, tmp_path / "range.onnx", "stem_maps_scale", np.array(scale, np.float32))
     with pytest.raises(BuildError, match=r"range\.onnx does not fit FP16") as error:
         write_mixed(graph, tmp_path / "mixed.onnx")
-    assert error.value.why == f"features has a range of ±{scale * 127:g}, and FP16 holds ranges from 0.001 to 65504"
+    assert error.value.why == f"stem_maps has a range of ±{scale * 127:g}, and FP16 holds ranges from 0.001 to 65504"
     assert not (tmp_path / "mixed.onnx").exists()

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration.graphs import open_onnx_model, open_qdq_model, write_graph
-from sall_edge.artifacts import GraphManifest, Kind, OnnxModel, QdqModel
+from sall_edge.artifacts import FEATURES, GraphManifest, Kind, OnnxModel, QdqModel
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.spec import ImageSpec, Precision, Task
 
@@ -20,7 +20,7 @@ TASKS = (
     Task(name="dr", title="Retinopathy", column="dr", grades=("none", "mild", "severe"), referable_from=1),
     Task(name="amd", title="Macula", column="amd", grades=("none", "late"), referable_from=1),
 )
-ACTIVATION_SCALES = {"pixels": 1 / 127, "features": 4 / 127}
+ACTIVATION_SCALES = {"pixels": 1 / 127, "stem_maps": 4 / 127}
 WEIGHT_SCALE = 1 / 127
 
 
@@ -69,11 +69,11 @@ def _proto(precision: Precision) -> onnx.ModelProto:
     shape = (CHANNELS, 3, 3, 3)
     stride = {"strides": [4, 4], "pads": [1, 1, 1, 1]}
     stem = graph.node("Conv", [graph.rounded("pixels"), graph.weight("stem_weight", shape)], "stem", **stride)
-    graph.node("Relu", [stem], "features")
+    graph.node("Relu", [stem], "stem_maps")
     weight = graph.weight("body_weight", (CHANNELS, CHANNELS, 3, 3))
-    body = graph.node("Conv", [graph.rounded("features"), weight], "body", pads=[1, 1, 1, 1])
+    body = graph.node("Conv", [graph.rounded("stem_maps"), weight], "body", pads=[1, 1, 1, 1])
     maps = graph.node("Relu", [body], "maps")
-    pooled = graph.node("ReduceMean", [maps, graph.constant("axes", [2, 3], np.int64)], "pooled", keepdims=0)
+    pooled = graph.node("ReduceMean", [maps, graph.constant("axes", [2, 3], np.int64)], FEATURES, keepdims=0)
     outputs = []
     for task in TASKS:
         grades = len(task.grades)
@@ -86,6 +86,7 @@ def _proto(precision: Precision) -> onnx.ModelProto:
         outputs.append(helper.make_tensor_value_info(f"{task.name}_probs", TensorProto.FLOAT, ["N", grades]))
         size = SIDE_PX // 4
         outputs.append(helper.make_tensor_value_info(f"{task.name}_cam", TensorProto.FLOAT, ["N", size, size]))
+    outputs.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["N", CHANNELS]))
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIDE_PX, SIDE_PX, 3])
     made = helper.make_graph(graph.nodes, "tiny", [image], outputs, graph.constants)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)

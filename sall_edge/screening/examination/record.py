@@ -6,6 +6,7 @@ from enum import Enum
 
 from pydantic import BaseModel, ConfigDict
 
+from sall_edge.screening.familiarity import Familiarity
 from sall_edge.screening.verdict import ScreenedPhotograph
 from sall_edge.spec import Eye, View
 
@@ -77,23 +78,6 @@ class Person(_Record):
     sex: str | None = None
 
 
-class Familiarity(_Record):
-    """How far a retina is from the photographs that the network was trained on.
-
-    Attributes:
-        distance: In the network's features; no unit.
-        limit: Beyond it a human looks; calibrated on validation photographs.
-    """
-
-    distance: float
-    limit: float
-
-    @property
-    def is_unfamiliar(self) -> bool:
-        """Whether a human has to look."""
-        return self.distance > self.limit
-
-
 class ExaminedPhotograph(_Record):
     """One photograph of an examination, with everything that was found on it.
 
@@ -108,7 +92,7 @@ class ExaminedPhotograph(_Record):
         taken_at: UTC, of the trigger.
         camera: Its name.
         screened: Quality, grades, verdict, hashes of engine and image specification.
-        familiarity: None where the engine carries no reference.
+        familiarity: As in `screened`; None where it was not graded or the engine carries no reference.
     """
 
     photograph_id: str

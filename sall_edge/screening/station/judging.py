@@ -38,4 +38,5 @@ def photograph_of(session: Session, capture: Capture, place: Place) -> ExaminedP
         taken_at=capture.triggered.utc,
         camera=capture.origin.camera,
         screened=examined.result,
+        familiarity=examined.result.familiarity,
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sall_edge.artifacts import Checkpoint, OnnxModel, QdqModel
+from sall_edge.artifacts import Checkpoint, OnnxModel, QdqModel, open_engine
 
 
 @pytest.fixture
@@ -42,6 +42,29 @@ def test_an_engine_takes_as_many_of_the_gates_photographs_along_as_it_is_told(
     assert not (tmp_path / "engine0" / "probes.npz").exists()
     with np.load(tmp_path / "engine3" / "probes.npz", allow_pickle=False) as file:
         assert len(file["fp32_dr"]) == 3
+
+
+def test_an_engine_learns_what_is_familiar_from_its_calibration_and_its_gate(
+    sall_edge, tiny_model: OnnxModel, phantom_labels: Path, lenient: Path, tmp_path: Path
+) -> None:
+    labels = phantom_labels.with_name("familiar.csv")  # beside the photographs, in splits of another size
+    lines = phantom_labels.read_text(encoding="utf-8").splitlines()
+    patients = dict.fromkeys(line.split(",")[4] for line in lines[1:])
+    training = set(list(patients)[: round(len(patients) * 0.85)])
+    rows = (line.split(",") for line in lines[1:])
+    changed = [",".join([*row[:-1], "train" if row[4] in training else "val"]) for row in rows]
+    labels.write_text("\n".join([lines[0], *changed]), encoding="utf-8")
+    gate = ["--precision", "fp32", "--calibration", labels, "--gate", labels, "--limits", lenient]
+    done = sall_edge("build", tiny_model.path, *gate, "--unfamiliar", 0.3, "-o", tmp_path / "engine")
+    assert done.code == 0, done.err
+    told = open_engine(tmp_path / "engine").manifest.provenance["familiarity"]
+    assert told["training"]["photographs"] >= 32 > told["validation"]["photographs"] > 0
+    text = sall_edge("inspect", tmp_path / "engine").out
+    assert f"limit       {told['limit']}" in text
+    assert f"images_sha256 {told['validation']['images_sha256']}" in text
+    few = sall_edge("build", tiny_model.path, *gate, "-o", tmp_path / "few")
+    assert few.code == 0, few.err
+    assert "gradable validation photographs are too few, 99 are the least" in sall_edge("inspect", tmp_path / "few").out
 
 
 def test_a_gate_that_says_no_is_exit_3_and_no_engine(

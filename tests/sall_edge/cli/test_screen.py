@@ -8,6 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from fakes.familiar_bundle import ALL_FAMILIAR, NONE_FAMILIAR, with_reference
+from fakes.older_bundle import older
 from PIL import Image
 
 from sall_edge.artifacts import Engine
@@ -55,6 +57,33 @@ def test_a_folder_is_walked_in_order(sall_edge: Run, tiny_engine: Engine, phanto
     done = sall_edge("screen", tiny_engine.path, phantom_labels.parent, "--json")
     names = [Path(verdict["photo"]).name for verdict in _json(done)]
     assert names == sorted(p.name for p in (phantom_labels.parent / "images").iterdir())
+
+
+def test_an_unfamiliar_retina_is_not_called_no_referral(
+    sall_edge: Run, tiny_engine: Engine, tmp_path: Path, pixels: np.ndarray
+) -> None:
+    photograph, sentence = _write(tmp_path / "a.jpg", pixels), "; unlike the training photographs: a person has to look"
+    for name, point, limit, verdict, line in (
+        ("far", 1.1, NONE_FAMILIAR, "human_grading", "LOOK AT IT   "),
+        ("far-referred", 0.0, NONE_FAMILIAR, "refer", "REFER        "),
+        ("near", 1.1, ALL_FAMILIAR, "no_referral", "no referral  "),
+    ):
+        points = {"operating_points": {"dr": point, "amd": point}}
+        engine = with_reference(older(tiny_engine, tmp_path / f"{name}-old", **points), tmp_path / name, limit=limit)
+        (result,) = _json(sall_edge("screen", engine.path, photograph, "--json"))
+        assert result["verdict"] == verdict
+        assert result["familiarity"]["limit"] == limit
+        assert (result["familiarity"]["distance"] > limit) is (limit == NONE_FAMILIAR)
+        text = sall_edge("screen", engine.path, photograph).out
+        assert text.startswith(line)
+        assert text.endswith(f"{sentence}\n") is (limit == NONE_FAMILIAR)
+
+
+def test_an_engine_without_a_reference_says_nothing_of_familiarity(
+    sall_edge: Run, tiny_engine: Engine, tmp_path: Path, pixels: np.ndarray
+) -> None:
+    (result,) = _json(sall_edge("screen", tiny_engine.path, _write(tmp_path / "a.jpg", pixels), "--json"))
+    assert "familiarity" not in result
 
 
 def test_heat_maps_are_written_for_graded_photographs(

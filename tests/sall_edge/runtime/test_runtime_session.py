@@ -197,6 +197,8 @@ def test_the_reference_is_the_fp32_graph_in_fp32_arithmetic(int8_engine: Engine,
             for task in TASKS:
                 np.testing.assert_allclose(prediction.probs[task.name], wanted[f"{task.name}_probs"], atol=AGREEMENT)
                 np.testing.assert_allclose(prediction.cams[task.name], wanted[f"{task.name}_cam"], atol=1e-3)
+            np.testing.assert_allclose(prediction.features, wanted["features"], atol=AGREEMENT)
+            np.testing.assert_allclose(opened.run(images[4]).features, wanted["features"][4], atol=AGREEMENT)
 
 
 def test_a_session_says_which_engine_and_which_version(fp32_engine: Engine) -> None:

@@ -1,16 +1,19 @@
 """Whole examinations on an engine whose verdicts mean nothing, and a store on the disk."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fakes.camera import FakeCamera, aiming_at
+from fakes.familiar_bundle import NONE_FAMILIAR, with_reference
 from fakes.manned_station import TWO_EYES, manned, of_kind
 
+from sall_edge.artifacts import Engine
 from sall_edge.errors import StoreFull
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.fundus.phantom.aiming import Still
-from sall_edge.runtime.session import Session
+from sall_edge.runtime.session import Session, open_session
 from sall_edge.screening.camera.source import Capture, SetAside
 from sall_edge.screening.events import (
     Captured,
@@ -65,6 +68,21 @@ def test_an_examination_is_asked_for_taken_judged_stored_and_finished(
     ]
     assert [store.photograph_bytes(one.sha256) for one in stored.photographs] == [one.data for one in camera.kept]
     assert stored.photographs[0].screened.engine_sha256 == session.engine.sha256
+
+
+def test_an_unfamiliar_retina_goes_to_a_human(
+    tiny_engine: Engine, store: Store, programme: Programme, retina: Callable[..., Capture], tmp_path: Path
+) -> None:
+    with open_session(with_reference(tiny_engine, tmp_path / "engine", limit=NONE_FAMILIAR)) as session:
+        events, _ = _examined([retina() for _ in range(TWO_EYES)], session, store, programme)
+    finished = events[-1]
+    assert isinstance(finished, ExaminationFinished)
+    assert finished.outcome.severity >= Outcome.HUMAN_GRADING.severity
+    assert {"R:unfamiliar", "L:unfamiliar"} <= set(finished.reasons)
+    assert all("unfamiliar" in event.reasons for event in of_kind(events, PhotographJudged))  # type: ignore[attr-defined]
+    for photograph in store.examination(finished.examination_id).photographs:
+        assert photograph.familiarity is not None
+        assert photograph.familiarity == photograph.screened.familiarity
 
 
 def test_a_bad_photograph_is_asked_for_again_with_its_reason(
