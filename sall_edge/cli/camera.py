@@ -54,6 +54,9 @@ def camera(
     report: Annotated[Path | None, typer.Option(help="Folder for the documents of finished examinations.")] = None,
     formats: Formats = None,
     language: Language = "en",
+    quality: Annotated[
+        Path | None, typer.Option(metavar="TOML", help="Quality limits of the camera, as `quality fit` writes them.")
+    ] = None,
     operator: Annotated[str | None, typer.Option(help="Who takes the photographs, for the record.")] = None,
     shutter: Annotated[Shutter, typer.Option(help="Who releases a live camera's shutter.")] = Shutter.AUTO,
     inbox: Annotated[Path | None, typer.Option(help="Holds what dicom: receives until it is stored.")] = None,
@@ -71,6 +74,7 @@ def camera(
     from sall_edge.cli.service_manager import ServiceManager
     from sall_edge.cli.stopping import Stopping
     from sall_edge.cli.wishes import wishes_from_stdin
+    from sall_edge.fundus.quality import DEFAULT_LIMITS, quality_limits_from_toml
     from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.camera.open import open_camera
     from sall_edge.screening.examination.programme import load_programme
@@ -104,6 +108,7 @@ def camera(
             shutter=shutter,
             operator=operator,
             documents=documents,
+            limits=DEFAULT_LIMITS if quality is None else quality_limits_from_toml(quality),
         )
         manager.ready()
         following = Following(manager, stopping, as_json=as_json)

@@ -14,7 +14,7 @@ from sall_edge.screening.report.kinds import DocumentKind
 from sall_edge.screening.report.picture import picture_of
 from sall_edge.screening.report.write import write_documents
 from sall_edge.screening.store.reader import StoreReader
-from sall_edge.screening.verdict import judge, look_at
+from sall_edge.screening.verdict import Examined, look_at
 
 __all__ = ["Documents", "pictures_of"]
 
@@ -77,7 +77,11 @@ def pictures_of(photographs: Sequence[ExaminedPhotograph], store: StoreReader, s
     for photograph in photographs:
         _check_engine(photograph, session)
         data = store.photograph_bytes(photograph.sha256)
-        examined = judge(session, look_at(data, session.manifest.image, name=photograph.photograph_id))
+        prepared = look_at(data, session.manifest.image, name=photograph.photograph_id).prepared
+        if prepared is None:
+            continue
+        prediction = session.run(prepared.square) if photograph.screened.gradable else None
+        examined = Examined(result=photograph.screened, square=prepared.square, prediction=prediction)
         if (picture := picture_of(examined)) is not None:
             pictures[photograph.photograph_id] = picture
     return pictures

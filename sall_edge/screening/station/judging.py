@@ -4,6 +4,7 @@ import hashlib
 from uuid import uuid4
 
 from sall_edge.fundus.landmarks import find_laterality
+from sall_edge.fundus.quality import QualityLimits
 from sall_edge.runtime.session import Session
 from sall_edge.screening.camera.source import Capture
 from sall_edge.screening.examination.record import ExaminedPhotograph
@@ -18,13 +19,13 @@ def new_id() -> str:
     return str(uuid4())
 
 
-def photograph_of(session: Session, capture: Capture, place: Place) -> ExaminedPhotograph:
+def photograph_of(session: Session, capture: Capture, place: Place, *, limits: QualityLimits) -> ExaminedPhotograph:
     """What is kept of a photograph.
 
     Nothing is raised for one that cannot be read: it is not gradable, and its `screened.error` says why.
     """
     name = f"{place.eye.value}-{place.view.value}-{place.attempt}{capture.suffix}"
-    examined = judge(session, look_at(capture.data, session.manifest.image, name=name))
+    examined = judge(session, look_at(capture.data, session.manifest.image, name=name, limits=limits))
     seen = None if examined.prediction is None or examined.square is None else find_laterality(examined.square)
     sha256 = examined.result.sha256 or hashlib.sha256(capture.data).hexdigest()
     return ExaminedPhotograph(

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from hashlib import sha256
 
 from sall_edge.errors import SallEdgeError, StoreFull
+from sall_edge.fundus.quality import DEFAULT_LIMITS, QualityLimits
 from sall_edge.runtime.session import Session
 from sall_edge.screening.camera.source import Camera, Capture
 from sall_edge.screening.events import (
@@ -50,6 +51,7 @@ class Station:
         shutter: Who releases a live camera's shutter.
         operator: Who takes the photographs.
         documents: What is written of a finished examination; None writes nothing.
+        limits: Of the quality of the camera's photographs.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Station:
         shutter: Shutter = Shutter.AUTO,
         operator: str | None = None,
         documents: Documents | None = None,
+        limits: QualityLimits = DEFAULT_LIMITS,
     ) -> None:
         self._camera = camera
         self._session = session
@@ -71,7 +74,9 @@ class Station:
         self._operator = operator
         self._documents = documents
         self._aimer = Aimer(camera, controls, shutter=shutter)
-        self._taking = Taking(camera=camera, session=session, store=store, programme=programme, aimer=self._aimer)
+        self._taking = Taking(
+            camera=camera, session=session, store=store, programme=programme, aimer=self._aimer, limits=limits
+        )
         self._next_person: Capture | None = None
 
     def examine(self, person: Person, *, not_examined: Mapping[Eye, str] | None = None) -> Iterator[Event]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 
 from sall_edge.errors import StoreFull
+from sall_edge.fundus.quality import QualityLimits
 from sall_edge.runtime.session import Session
 from sall_edge.screening.camera.source import Camera, Capture, Moment
 from sall_edge.screening.events import Captured, Event, Failed, PhotographJudged, PhotographSetAside, PhotographWanted
@@ -50,14 +51,25 @@ class Taking:
         store: Open for writing.
         programme: That the examinations follow.
         aimer: Of the camera.
+        limits: Of the camera's photographs.
     """
 
-    def __init__(self, *, camera: Camera, session: Session, store: Store, programme: Programme, aimer: Aimer) -> None:
+    def __init__(
+        self,
+        *,
+        camera: Camera,
+        session: Session,
+        store: Store,
+        programme: Programme,
+        aimer: Aimer,
+        limits: QualityLimits,
+    ) -> None:
         self._camera = camera
         self._session = session
         self._store = store
         self._programme = programme
         self._aimer = aimer
+        self._limits = limits
         self._tasks = tuple(task for task in session.manifest.tasks if task.role is Role.DISEASE)
 
     def photographs(self, examination: Examination, first: Capture | None) -> Steps:
@@ -116,7 +128,7 @@ class Taking:
 
     def _kept(self, examination: Examination, capture: Capture, place: Place) -> Steps:
         """Judged and stored."""
-        photograph = photograph_of(self._session, capture, place)
+        photograph = photograph_of(self._session, capture, place, limits=self._limits)
         examination = with_photograph(examination, photograph, self._programme, self._tasks)
         self._store.add_photograph(examination, photograph, capture.data)
         self._camera.stored(capture)

@@ -13,6 +13,8 @@ from sall_edge.artifacts import Engine
 from sall_edge.errors import StoreFull
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.fundus.phantom.aiming import Still
+from sall_edge.fundus.quality import DEFAULT_LIMITS, sha256_of_limits
+from sall_edge.fundus.quality.limits import Limit
 from sall_edge.runtime.session import Session, open_session
 from sall_edge.screening.camera.source import Capture, SetAside
 from sall_edge.screening.events import (
@@ -29,6 +31,7 @@ from sall_edge.screening.events import (
 from sall_edge.screening.examination.programme import Programme
 from sall_edge.screening.examination.record import Outcome, Person, View
 from sall_edge.screening.station.controls import Command, Controls
+from sall_edge.screening.station.station import Station
 from sall_edge.screening.store.store import Store
 from sall_edge.spec import Eye
 
@@ -227,3 +230,21 @@ def test_a_live_camera_is_aimed_and_its_frames_are_graded(session: Session, stor
     assert len(of_kind(events, PhotographJudged)) == TWO_EYES
     assert [event.event for event in events[:2]] == ["examination_started", "photograph_wanted"]
     assert isinstance(events[0], ExaminationStarted)
+
+
+def test_a_camera_has_quality_limits_of_its_own(
+    session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
+) -> None:
+    controls = Controls()
+    limits = DEFAULT_LIMITS.model_copy(update={"brightness": Limit(at=250, usual=255)})
+    camera = FakeCamera(deliveries=[retina()])
+    station = Station(
+        camera=camera, session=session, store=store, programme=programme, controls=controls, limits=limits
+    )
+    for event in station.examine(PERSON):
+        if isinstance(event, Waiting):
+            controls.wish(Command.LEAVE)
+        if isinstance(event, PhotographJudged):
+            assert "too_dark" in event.reasons
+    (left,) = store.unfinished()
+    assert left.photographs[0].screened.quality_limits_sha256 == sha256_of_limits(limits)
