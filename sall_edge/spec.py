@@ -6,7 +6,7 @@ All of them come from files (task TOML, target TOML, manifests), so they are fro
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -40,6 +40,7 @@ __all__ = [
     "Task",
     "TaskSet",
     "View",
+    "disease_tasks",
     "spec_from_toml",
     "tasks_from_toml",
 ]
@@ -331,6 +332,11 @@ class TargetSpec(Spec):
     def batch_limit(self) -> int:
         """Squares that an engine takes at once: a deep learning accelerator has no dynamic shapes, and so one."""
         return self.max_batch if self.dla_core is None else 1
+
+
+def disease_tasks(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Those that grade a disease, in their order: what is left says whether a photograph may be graded."""
+    return tuple(task for task in tasks if task.role is Role.DISEASE)
 
 
 SpecT = TypeVar("SpecT", bound=Spec)

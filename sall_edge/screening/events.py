@@ -1,10 +1,11 @@
 """What happens at a device, as it happens: one line of JSON each for an integrator, and all that a page needs."""
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from sall_edge.errors import SallEdgeError
 from sall_edge.screening.camera.source import CameraState
 from sall_edge.screening.examination.record import EyeResult, Outcome, View
 from sall_edge.spec import Eye
@@ -28,7 +29,7 @@ __all__ = [
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    at: datetime
+    at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
 
 
 class ExaminationStarted(_Event):
@@ -138,6 +139,11 @@ class Failed(_Event):
     what: str
     why: str
     fix: str
+
+    @classmethod
+    def of(cls, problem: SallEdgeError) -> "Failed":
+        """The error as an event."""
+        return cls(what=problem.what, why=problem.why, fix=problem.fix)
 
 
 Event = (

@@ -14,7 +14,7 @@ from sall_edge.bench.accuracy.grading import count_confusions, find_flips, label
 from sall_edge.bench.accuracy.metrics import TaskAccuracy, referable_probability, reliability_bins
 from sall_edge.bench.accuracy.roc import Roc, trace_roc
 from sall_edge.runtime.session import open_reference
-from sall_edge.spec import Role
+from sall_edge.spec import disease_tasks
 
 __all__ = ["Answer", "Reference", "ReferenceAnswers", "judge_answers"]
 
@@ -103,7 +103,7 @@ def judge_answers(
         after: The same of the engine.
     """
     tasks, points, photographs = engine.manifest.tasks, engine.manifest.operating_points, looked.photographs
-    diseases = [task for task in tasks if task.role is Role.DISEASE]  # a retake lost is no referral lost
+    diseases = disease_tasks(tasks)  # a retake lost is no referral lost
     flips = find_flips(photographs, diseases, before, after, points)
     agreement = {
         task.name: float((before[task.name].argmax(axis=1) == after[task.name].argmax(axis=1)).mean()) for task in tasks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sall_edge.bench.accuracy.grading import Flip
 from sall_edge.bench.measure import BenchReport
-from sall_edge.spec import Role, Task
+from sall_edge.spec import Task, disease_tasks
 
 __all__ = ["Conclusion", "conclude", "largest_rate", "names_of"]
 
@@ -153,9 +153,7 @@ def _bound(events: int, n: int) -> str:
 
 
 def _sensitivity(report: BenchReport, tasks: Sequence[Task]) -> str:
-    return " and ".join(
-        _sensitivity_of(report, task) for task in tasks if task.name in report.accuracy and task.role is Role.DISEASE
-    )
+    return " and ".join(_sensitivity_of(report, task) for task in disease_tasks(tasks) if task.name in report.accuracy)
 
 
 def _sensitivity_of(report: BenchReport, task: Task) -> str:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 from watchfiles import watch
@@ -200,5 +200,4 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 def _written(state: tuple[int, int, int], now: Moment) -> Moment:
     """When a file that was there before was last written."""
-    utc = datetime.fromtimestamp(state[0] / 1e9, tz=timezone.utc)
-    return Moment(utc=utc, monotonic_s=now.monotonic_s - (now.utc - utc) / timedelta(seconds=1))
+    return now.when(datetime.fromtimestamp(state[0] / 1e9, tz=timezone.utc))

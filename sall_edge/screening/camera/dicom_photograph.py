@@ -81,8 +81,7 @@ def _triggered(dataset: Dataset, arrived: Moment) -> Moment:
         taken = None
     if taken is None or taken.tzinfo is None or taken > arrived.utc:
         return arrived
-    utc = taken.astimezone(timezone.utc)
-    return Moment(utc=utc, monotonic_s=arrived.monotonic_s - (arrived.utc - utc).total_seconds())
+    return arrived.when(taken.astimezone(timezone.utc))
 
 
 def _unreadable(name: str, why: str) -> UnreadablePhotograph:

@@ -38,6 +38,10 @@ class Moment:
         """This moment."""
         return cls(utc=datetime.now(timezone.utc), monotonic_s=time.monotonic())
 
+    def when(self, utc: datetime) -> "Moment":
+        """Another time, by both clocks, seen from this moment."""
+        return Moment(utc=utc, monotonic_s=self.monotonic_s - (self.utc - utc).total_seconds())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:

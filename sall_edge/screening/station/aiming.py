@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
 import numpy as np
 import numpy.typing as npt
@@ -95,7 +94,7 @@ class Aimer:
             frame = self._camera.frame(newer_than=self._view.number, timeout_s=WAIT_S)
             guidance = None
             if frame is None:
-                yield Waiting(at=_now())
+                yield Waiting()
             else:
                 self._view.number = frame.number
                 guidance = guide.look(frame)
@@ -104,7 +103,7 @@ class Aimer:
                 try:
                     capture = self._camera.capture(Moment.now(), timeout_s=CAPTURE_S)
                 except CameraError as problem:
-                    yield _failed(problem)
+                    yield Failed.of(problem)
                     continue
                 if capture is not None:
                     self._view.taken = None if guidance is None else guidance.signature
@@ -134,25 +133,24 @@ class Aimer:
             try:
                 capture = self._camera.capture(since, timeout_s=WAIT_S)
             except CameraError as problem:
-                yield _failed(problem)
+                yield Failed.of(problem)
                 time.sleep(WAIT_S)
                 continue
             for one in self._camera.set_aside():
-                yield PhotographSetAside(at=_now(), name=one.name, why=one.why)
+                yield PhotographSetAside(name=one.name, why=one.why)
             if capture is not None:
                 return capture
-            yield Waiting(at=_now())
+            yield Waiting()
 
     def _changes(self) -> Generator[Event, None, None]:
         state = self._camera.state
         if state is not self._state:
             self._state = state
-            yield CameraChanged(at=_now(), camera=self._camera.name, state=state)
+            yield CameraChanged(camera=self._camera.name, state=state)
 
 
 def _aiming(guidance: Guidance) -> Aiming:
     return Aiming(
-        at=_now(),
         field_found=guidance.field is not None,
         offset_x=guidance.offset_x,
         offset_y=guidance.offset_y,
@@ -161,11 +159,3 @@ def _aiming(guidance: Guidance) -> Aiming:
         hints=guidance.hints,
         is_steady=guidance.is_steady,
     )
-
-
-def _failed(problem: CameraError) -> Failed:
-    return Failed(at=_now(), what=problem.what, why=problem.why, fix=problem.fix)
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)

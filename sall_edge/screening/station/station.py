@@ -34,7 +34,7 @@ from sall_edge.screening.station.documents import Documents
 from sall_edge.screening.station.judging import new_id
 from sall_edge.screening.station.taking import LARGEST_PHOTOGRAPH_BYTES, Left, Taking
 from sall_edge.screening.store.store import Store
-from sall_edge.spec import Eye, Role
+from sall_edge.spec import Eye, disease_tasks
 
 __all__ = ["Station", "graded_by"]
 
@@ -163,10 +163,10 @@ class Station:
                 return self._store.check_room(LARGEST_PHOTOGRAPH_BYTES)
             except StoreFull as problem:
                 if not is_said:
-                    yield _failed(problem)
+                    yield Failed.of(problem)
                 is_said = True
             time.sleep(WAIT_S)
-            yield Waiting(at=_now())
+            yield Waiting()
 
     def _begun(self, person: Person, not_examined: Mapping[Eye, str] | None = None) -> Examination:
         self._store.check_room(LARGEST_PHOTOGRAPH_BYTES)
@@ -175,7 +175,7 @@ class Station:
             person,
             graded_by(self._session),
             examination_id=new_id(),
-            at=_now(),
+            at=datetime.now(timezone.utc),
             operator=self._operator,
             not_examined=not_examined,
         )
@@ -194,15 +194,14 @@ class Station:
         Returns:
             The photograph that ended it and is not in it.
         """
-        yield ExaminationStarted(at=_now(), examination_id=examination.examination_id)
+        yield ExaminationStarted(examination_id=examination.examination_id)
         try:
             examination = yield from self._taking.photographs(examination, first)
         except Left as left:
             return left.capture
-        examination = finish(examination, at=_now())
+        examination = finish(examination, at=datetime.now(timezone.utc))
         self._store.finish(examination)
         yield ExaminationFinished(
-            at=_now(),
             examination_id=examination.examination_id,
             outcome=examination.outcome,
             reasons=examination.reasons,
@@ -217,8 +216,8 @@ class Station:
         try:
             files = documents.write(examination, self._store, self._session)
         except SallEdgeError as problem:
-            return _failed(problem)
-        return ReportWritten(at=_now(), examination_id=examination.examination_id, files=tuple(map(str, files)))
+            return Failed.of(problem)
+        return ReportWritten(examination_id=examination.examination_id, files=tuple(map(str, files)))
 
 
 def graded_by(session: Session) -> GradedBy:
@@ -226,14 +225,6 @@ def graded_by(session: Session) -> GradedBy:
     return GradedBy(
         engine_sha256=session.engine.sha256,
         image_spec_sha256=session.image_spec_sha256,
-        tasks=tuple(task for task in session.manifest.tasks if task.role is Role.DISEASE),
+        tasks=disease_tasks(session.manifest.tasks),
         operating_points=session.manifest.operating_points,
     )
-
-
-def _failed(problem: SallEdgeError) -> Failed:
-    return Failed(at=_now(), what=problem.what, why=problem.why, fix=problem.fix)
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)

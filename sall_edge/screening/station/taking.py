@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Generator
-from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 
 from sall_edge.errors import StoreFull
@@ -19,7 +18,7 @@ from sall_edge.screening.station.belonging import Place, belongs_elsewhere, hold
 from sall_edge.screening.station.controls import Command
 from sall_edge.screening.station.judging import new_id, photograph_of
 from sall_edge.screening.store.store import Store
-from sall_edge.spec import Role
+from sall_edge.spec import disease_tasks
 
 __all__ = ["LARGEST_PHOTOGRAPH_BYTES", "Left", "Steps", "Taking"]
 
@@ -70,7 +69,7 @@ class Taking:
         self._programme = programme
         self._aimer = aimer
         self._limits = limits
-        self._tasks = tuple(task for task in session.manifest.tasks if task.role is Role.DISEASE)
+        self._tasks = disease_tasks(session.manifest.tasks)
 
     def photographs(self, examination: Examination, first: Capture | None) -> Steps:
         """Until nothing is wanted any more.
@@ -84,10 +83,9 @@ class Taking:
             StoreError: The store cannot be written to.
         """
         attending = first is not None
-        since = self._camera.awaited_since if attending else _moment_of(examination.started_at)
+        since = self._camera.awaited_since if attending else Moment.now().when(examination.started_at)
         while (asked := wanted(examination, self._programme)) is not None:
             yield PhotographWanted(
-                at=_now(),
                 eye=asked.eye,
                 view=asked.view,
                 attempt=asked.attempt,
@@ -102,7 +100,7 @@ class Taking:
                     raise Left(got)
                 examination = yield from self._next(examination, asked, got)
             except StoreFull as problem:
-                yield Failed(at=_now(), what=problem.what, why=problem.why, fix=problem.fix)
+                yield Failed.of(problem)
                 raise Left(got if attending and isinstance(got, Capture) else None) from problem
         return examination
 
@@ -118,12 +116,10 @@ class Taking:
             yield self.known(got)
             return examination
         if (why := belongs_elsewhere(got, examination, self._programme)) is not None:
-            yield PhotographSetAside(at=_now(), name=name_of(got), why=why)
+            yield PhotographSetAside(name=name_of(got), why=why)
             return examination
         place = place_of(got, examination, self._programme, asked, photograph_id=new_id())
-        yield Captured(
-            at=_now(), photograph_id=place.photograph_id, eye=place.eye, view=place.view, attempt=place.attempt
-        )
+        yield Captured(photograph_id=place.photograph_id, eye=place.eye, view=place.view, attempt=place.attempt)
         return (yield from self._kept(examination, got, place))
 
     def _kept(self, examination: Examination, capture: Capture, place: Place) -> Steps:
@@ -133,7 +129,6 @@ class Taking:
         self._store.add_photograph(examination, photograph, capture.data)
         self._camera.stored(capture)
         yield PhotographJudged(
-            at=_now(),
             photograph_id=photograph.photograph_id,
             gradable=is_gradable(photograph, self._programme),
             reasons=photograph_reasons(photograph, self._programme),
@@ -144,14 +139,4 @@ class Taking:
     def known(self, capture: Capture) -> PhotographSetAside:
         """Of a photograph that is in the store: sent again, or the process was ended before the camera was told."""
         self._camera.stored(capture)
-        return PhotographSetAside(at=_now(), name=name_of(capture), why="it is in the store already")
-
-
-def _moment_of(utc: datetime) -> Moment:
-    """A recorded time by this run's clock."""
-    now = Moment.now()
-    return Moment(utc=utc, monotonic_s=now.monotonic_s - (now.utc - utc) / timedelta(seconds=1))
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+        return PhotographSetAside(name=name_of(capture), why="it is in the store already")
