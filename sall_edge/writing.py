@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sall_edge.errors import OutputError
 
-__all__ = ["check_writable", "file_being_written", "folder_being_written"]
+__all__ = ["check_writable", "file_being_written", "flush", "folder_being_written"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a block can meet that is about the place and not about what it writes."""
@@ -61,7 +61,7 @@ def file_being_written(path: Path) -> Iterator[Path]:
             yield temporary
         with _output_errors(path):
             temporary.chmod(0o644)
-            _flush(temporary)
+            flush(temporary)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -81,6 +81,15 @@ def check_writable(path: Path) -> None:
             pass
 
 
+def flush(path: Path) -> None:
+    """Returns when a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def _output_errors(path: Path, *, only: Container[int] | None = None) -> Iterator[None]:
     try:
@@ -92,26 +101,18 @@ def _output_errors(path: Path, *, only: Container[int] | None = None) -> Iterato
         raise OutputError(f"cannot write {path}", cause.strerror or str(cause), fix) from cause
 
 
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _replace_folder(new: Path, path: Path) -> None:
     for file in new.iterdir():
-        _flush(file)
+        flush(file)
     if path.exists() and _exchange(new, path):  # `new` is now the old one, which the caller removes
-        _flush(path.parent)
+        flush(path.parent)
         return
     old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         path.rename(old)
     new.rename(path)
-    _flush(path.parent)
+    flush(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

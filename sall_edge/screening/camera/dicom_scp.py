@@ -9,7 +9,6 @@ import math
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 
 from pydicom.config import IGNORE
 from pydicom.uid import (
@@ -27,11 +26,10 @@ from pynetdicom import AE, evt
 
 from sall_edge.errors import CameraError, OutputError
 from sall_edge.fundus.decode import read_bytes
-from sall_edge.screening.camera.arrivals import Arrivals
+from sall_edge.screening.camera.delivering import DeliveringCamera
 from sall_edge.screening.camera.dicom_photograph import capture_of_dicom
-from sall_edge.screening.camera.source import CameraState, Capture, Frame, Moment, SetAside
-from sall_edge.screening.store.files import flush_folder
-from sall_edge.writing import file_being_written
+from sall_edge.screening.camera.source import Capture, Moment
+from sall_edge.writing import file_being_written, flush
 
 __all__ = ["AE_TITLE", "PORT", "DicomCamera", "open_dicom_scp"]
 
@@ -53,7 +51,7 @@ SYNTAXES = [JPEGBaseline8Bit, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RL
 """Those that pydicom decodes without further libraries; the camera's own JPEG first."""
 
 
-class DicomCamera:
+class DicomCamera(DeliveringCamera):
     """A `Camera` whose photographs are sent to this device.
 
     Args:
@@ -62,14 +60,11 @@ class DicomCamera:
         address, port, ae_title: Where the camera sends to.
     """
 
-    is_live = False
-
     def __init__(self, folder: Path, *, name: str, address: str, port: int, ae_title: str) -> None:
-        self.name = name
         self._folder = folder
         self._files: dict[str, Path] = {}
         self._lock = threading.Lock()
-        self._arrivals = Arrivals(folder, suffixes=(".dcm",), read=self._read)
+        super().__init__(folder, name=name, suffixes=(".dcm",))
         entity = AE(ae_title=ae_title)
         entity.require_called_aet = True
         for uid in STORAGE:
@@ -85,11 +80,6 @@ class DicomCamera:
         self._server = server
 
     @property
-    def state(self) -> CameraState:
-        """READY while it listens; whether a camera is switched on cannot be seen from here."""
-        return CameraState.READY if self._arrivals.is_watching else CameraState.LOST
-
-    @property
     def port(self) -> int:
         """That it listens on."""
         return int(self._server.server_address[1])
@@ -99,10 +89,6 @@ class DicomCamera:
         """Ever: the camera was told that each object that is held here arrived, and does not send it again."""
         return _EVER
 
-    def frame(self, *, newer_than: int = -1, timeout_s: float = 0.0) -> Frame | None:
-        """None: there is no live view."""
-        return None
-
     def capture(self, since: Moment, *, timeout_s: float) -> Capture | None:
         """The next photograph that arrived at `since` or later; see `Camera.capture`."""
         arrival = self._arrivals.next(since, timeout_s=timeout_s)
@@ -111,10 +97,6 @@ class DicomCamera:
         with self._lock:
             self._files[arrival.capture.origin.details["SOPInstanceUID"]] = arrival.path
         return arrival.capture
-
-    def set_aside(self) -> tuple[SetAside, ...]:
-        """Older ones, and objects that are no photographs; they stay in the folder."""
-        return self._arrivals.set_aside()
 
     def stored(self, capture: Capture) -> None:
         """Removes what the folder held of it."""
@@ -126,15 +108,7 @@ class DicomCamera:
     def close(self) -> None:
         """Stops listening."""
         self._server.shutdown()
-        self._arrivals.close()
-
-    def __enter__(self) -> "DicomCamera":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close()
 
     def _received(self, event: evt.Event) -> int:
         """Answers the camera once the object is on the disk."""
@@ -144,7 +118,7 @@ class DicomCamera:
         try:
             with file_being_written(self._folder / f"{uid}.dcm") as temporary:
                 temporary.write_bytes(event.encoded_dataset())
-            flush_folder(self._folder)
+            flush(self._folder)
         except (OutputError, OSError) as problem:
             cause = problem if isinstance(problem, OSError) else problem.__cause__
             is_full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -2,12 +2,11 @@
 
 import re
 from pathlib import Path
-from types import TracebackType
 
 from sall_edge.errors import CameraError
 from sall_edge.fundus.decode import check_whole, read_bytes
-from sall_edge.screening.camera.arrivals import Arrivals
-from sall_edge.screening.camera.source import CameraState, Capture, Frame, Moment, Origin, SetAside
+from sall_edge.screening.camera.delivering import DeliveringCamera
+from sall_edge.screening.camera.source import Capture, Moment, Origin
 from sall_edge.spec import Eye
 
 __all__ = ["HotFolder", "eye_of_name", "open_hot_folder"]
@@ -17,7 +16,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm")
 _EYES = {"od": Eye.RIGHT, "r": Eye.RIGHT, "right": Eye.RIGHT, "os": Eye.LEFT, "l": Eye.LEFT, "left": Eye.LEFT}
 
 
-class HotFolder:
+class HotFolder(DeliveringCamera):
     """A `Camera` whose photographs are the files that arrive in a folder; files are read and never touched.
 
     Args:
@@ -25,50 +24,22 @@ class HotFolder:
         name: For records.
     """
 
-    is_live = False
-
     def __init__(self, folder: Path, *, name: str) -> None:
-        self.name = name
         self._opened = Moment.now()
-        self._arrivals = Arrivals(folder, suffixes=SUFFIXES, read=self._read)
-
-    @property
-    def state(self) -> CameraState:
-        """READY while the folder is there."""
-        return CameraState.READY if self._arrivals.is_watching else CameraState.LOST
+        super().__init__(folder, name=name, suffixes=SUFFIXES)
 
     @property
     def awaited_since(self) -> Moment:
         """The opening: a folder may hold the photographs of years."""
         return self._opened
 
-    def frame(self, *, newer_than: int = -1, timeout_s: float = 0.0) -> Frame | None:
-        """None: there is no live view."""
-        return None
-
     def capture(self, since: Moment, *, timeout_s: float) -> Capture | None:
         """The next file that arrived at `since` or later, whole; see `Camera.capture`."""
         arrival = self._arrivals.next(since, timeout_s=timeout_s)
         return None if arrival is None else arrival.capture
 
-    def set_aside(self) -> tuple[SetAside, ...]:
-        """Older files, and those that never became whole."""
-        return self._arrivals.set_aside()
-
     def stored(self, capture: Capture) -> None:
         """The folder belongs to the camera: nothing is removed."""
-
-    def close(self) -> None:
-        """Stops watching."""
-        self._arrivals.close()
-
-    def __enter__(self) -> "HotFolder":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _read(self, path: Path, arrived: Moment) -> Capture:
         data = read_bytes(path)

@@ -19,7 +19,7 @@ from sall_edge.artifacts import sha256_of_file
 from sall_edge.errors import OutputError, StoreError, StoreFull
 from sall_edge.screening.store.audit import Kind
 from sall_edge.screening.store.database import DATABASE_NAME, database_errors
-from sall_edge.screening.store.files import PHOTOGRAPHS, flush_folder, make_photograph_folders
+from sall_edge.screening.store.files import PHOTOGRAPHS, make_photograph_folders
 from sall_edge.screening.store.head import HEAD_NAME
 from sall_edge.screening.store.header import HEADER_NAME
 from sall_edge.screening.store.key import Key
@@ -30,6 +30,7 @@ from sall_edge.screening.store.reader import StoreReader, read_store
 from sall_edge.screening.store.store import Store
 from sall_edge.screening.store.tables import PhotographRow
 from sall_edge.screening.store.verify import verify
+from sall_edge.writing import flush
 
 __all__ = ["Backup", "restore", "write_backup"]
 
@@ -133,7 +134,7 @@ def _unpack(archive: Path, folder: Path) -> str:
             data = tar.extractfile(member)
             if data is not None:
                 _write(path, data)
-    flush_folder(folder / PHOTOGRAPHS)
+    flush(folder / PHOTOGRAPHS)
     return sha256_of_file(archive)
 
 
@@ -189,7 +190,7 @@ def _private_file(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
             file.flush()
             os.fsync(descriptor)
         temporary.replace(path)
-        flush_folder(path.parent)
+        flush(path.parent)
     except OSError as cause:
         fix = "check that the folder exists, may be written and has room"
         raise OutputError(f"cannot write {path}", cause.strerror or str(cause), fix) from cause

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from sall_edge.errors import StoreError, StoreFull
 from sall_edge.screening.store.seal import Seal
+from sall_edge.writing import flush
 
 __all__ = [
     "PHOTOGRAPHS",
     "RESERVE_BYTES",
     "PhotographFiles",
     "check_room",
-    "flush_folder",
     "put",
     "staged",
     "storage_error",
@@ -84,19 +84,10 @@ def put(path: Path, data: bytes) -> None:
     temporary = staged(path, data)
     try:
         temporary.replace(path)
-        flush_folder(path.parent)
+        flush(path.parent)
     except OSError as cause:
         temporary.unlink(missing_ok=True)
         raise storage_error(cause, path) from cause
-
-
-def flush_folder(folder: Path) -> None:
-    """Returns when the folder's names are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_photograph_folders(folder: Path) -> None:
@@ -105,7 +96,7 @@ def make_photograph_folders(folder: Path) -> None:
     root.mkdir(mode=0o700)
     for number in range(256):
         (root / f"{number:02x}").mkdir(mode=0o700)
-    flush_folder(root)
+    flush(root)
 
 
 class PhotographFiles:
@@ -134,7 +125,7 @@ class PhotographFiles:
         path = self.path(digest)
         if not path.parent.is_dir():  # a copy of the store by a tool that leaves empty folders out
             path.parent.mkdir(mode=0o700, parents=True)
-            flush_folder(self._root)
+            flush(self._root)
         put(path, self._seal.close(data, about=_about(digest)))
 
     def read(self, digest: str) -> bytes:

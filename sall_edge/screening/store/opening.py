@@ -16,13 +16,14 @@ from sall_edge import __version__
 from sall_edge.errors import StoreError
 from sall_edge.screening.store.audit import Kind, append
 from sall_edge.screening.store.database import DATABASE_NAME
-from sall_edge.screening.store.files import RESERVE_BYTES, flush_folder, make_photograph_folders, put, storage_error
+from sall_edge.screening.store.files import RESERVE_BYTES, make_photograph_folders, put, storage_error
 from sall_edge.screening.store.head import HEAD_NAME, head_bytes
 from sall_edge.screening.store.header import HEADER_NAME, new_header
 from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.migrate import REVISION, check_not_newer, keep_copy, make_tables, revision_of
 from sall_edge.screening.store.store import Store
 from sall_edge.screening.store.tables import AuditRow, PhotographRow
+from sall_edge.writing import flush
 
 __all__ = ["create_store", "folder_appearing", "open_store"]
 
@@ -124,9 +125,9 @@ def folder_appearing(folder: Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
         yield temporary
-        flush_folder(temporary)
+        flush(temporary)
         temporary.rename(folder)
-        flush_folder(folder.parent)
+        flush(folder.parent)
     except OSError as cause:
         raise storage_error(cause, folder) from cause
     finally:
