@@ -4,6 +4,7 @@ OpenCV's wheels have no GStreamer, and the OpenCV of JetPack is older than this 
 the system, so a venv sees it only with --system-site-packages.
 """
 
+import ctypes
 import importlib
 import re
 import time
@@ -196,6 +197,9 @@ def _sinks(gst: Any, pipeline: Any) -> list[Any]:
 
 
 def _modules() -> tuple[Any, Any]:
+    # GStreamer brings libunwind into everybody's sight; libraries that are loaded later would throw C++ exceptions
+    # through it and abort. Who is in sight first is taken: the compiler's own.
+    ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
     try:
         gi = importlib.import_module("gi")
         gi.require_version("Gst", "1.0")
