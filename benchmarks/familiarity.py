@@ -25,11 +25,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
+from turns import write_result
 
 from sall_edge.artifacts import open_engine
+from sall_edge.bench.accuracy.gradability import share_of
 from sall_edge.fundus.labels import in_split, read_labels
 from sall_edge.fundus.quality import assess
-from sall_edge.runtime.machine import describe
 from sall_edge.runtime.session import Session, open_reference, open_session
 from sall_edge.screening.familiarity import familiarity_of
 from sall_edge.screening.verdict import find_photographs, look
@@ -109,14 +110,6 @@ def distances(squares: Iterable[U8], session: Session) -> Floats:
     return np.array([familiarity_of(prediction, retinas).distance for prediction in predictions])
 
 
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share."""
-    z = 1.96
-    share, wide = hits / count, z**2 / count
-    middle, half = share + wide / 2, z * np.sqrt(share * (1 - share) / count + wide / (4 * count))
-    return float(max(0.0, (middle - half) / (1 + wide))), float(min(1.0, (middle + half) / (1 + wide)))
-
-
 def auc(near: Floats, far: Floats) -> float:
     """Of the distance."""
     return float(roc_auc_score(np.repeat([0, 1], [len(near), len(far)]), np.concatenate([near, far])))
@@ -127,14 +120,15 @@ def told(found: Floats, seen: int, near: Floats, limit: float) -> dict[str, Any]
     if not len(found):
         return {"photographs": seen, "gradable": 0}
     beyond = int((found > limit).sum())
+    share = share_of(beyond, len(found))
     rng = np.random.default_rng(0)
     rounds = [auc(rng.choice(near, len(near)), rng.choice(found, len(found))) for _ in range(BOOTSTRAP_ROUNDS)]
     return {
         "photographs": seen,
         "gradable": len(found),
         "beyond": beyond,
-        "share_beyond": round(beyond / len(found), 4),
-        "share_beyond_interval": [round(value, 4) for value in wilson(beyond, len(found))],
+        "share_beyond": round(share.share, 4),
+        "share_beyond_interval": [round(share.low, 4), round(share.high, 4)],
         "median_distance": round(float(np.median(found)), 3),
         "auc": round(auc(near, found), 3),
         "auc_interval": [round(float(value), 3) for value in np.quantile(rounds, (0.025, 0.975))],
@@ -195,11 +189,9 @@ def main() -> None:
         },
         "side_px": engine.manifest.image.side_px,
         "precision": engine.manifest.precision.value,
-        "device": describe(),
     }
-    print(json.dumps({key: value for key, value in result.items() if key != "device"}, indent=2))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2))
+    write_result(options.json, result)
 
 
 if __name__ == "__main__":

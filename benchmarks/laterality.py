@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sall_edge.bench.accuracy.gradability import share_of
 from sall_edge.errors import FieldNotFound, UnreadablePhotograph
 from sall_edge.fundus.landmarks import LEAST_CONFIDENCE, Laterality, agrees, find_laterality
 from sall_edge.fundus.phantom import Layout, draw_phantom
@@ -30,14 +31,6 @@ from sall_edge.spec import Eye, ImageSpec, View
 TOWARDS_DISC = {"macula": 0.0, "between": 0.5, "disc": 1.0}
 FIELDS_DD = {"30 degrees": 4.9, "45 degrees": 7.2, "60 degrees": 9.6}
 OTHER = {Eye.LEFT: Eye.RIGHT, Eye.RIGHT: Eye.LEFT}
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share."""
-    z, share = 1.959964, right / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return round(middle - half, 4), round(middle + half, 4)
 
 
 def labelled(source: Path, split: str) -> list[tuple[Path, Eye]]:
@@ -55,12 +48,12 @@ def summary(pairs: list[tuple[Eye, Laterality | None]]) -> dict[str, Any]:
         sum(seen is not None and agrees(stated[eye], seen) is False for eye, seen in pairs)
         for stated in ({eye: eye for eye in Eye}, OTHER)
     )
-    low, high = wilson(right, n)
+    told = share_of(right, n)
     return {
         "n": n,
         "right": right,
         "right_percent": round(100 * right / n, 2),
-        "interval_percent": [round(100 * low, 2), round(100 * high, 2)],
+        "interval_percent": [round(100 * told.low, 2), round(100 * told.high, 2)],
         "unknown": sum(seen is None or seen.eye is None for _, seen in pairs),
         "false_alarms": alarms,
         "false_alarm_percent": round(100 * alarms / n, 2),

@@ -14,6 +14,7 @@ from sall_edge.cli.caches import compiled_cache
 from sall_edge.cli.data import data_folder, store_there
 from sall_edge.cli.documents import Formats, Language, catalogue_of
 from sall_edge.cli.following import Following, asked_for
+from sall_edge.cli.quality_limits import LimitsFile, limits_of
 from sall_edge.cli.store_key import KeyCommand, KeyFile, store_key
 from sall_edge.errors import ExaminationError
 from sall_edge.screening.report.kinds import DocumentKind
@@ -54,9 +55,7 @@ def camera(
     report: Annotated[Path | None, typer.Option(help="Folder for the documents of finished examinations.")] = None,
     formats: Formats = None,
     language: Language = "en",
-    quality: Annotated[
-        Path | None, typer.Option(metavar="TOML", help="Quality limits of the camera, as `quality fit` writes them.")
-    ] = None,
+    quality: LimitsFile = None,
     operator: Annotated[str | None, typer.Option(help="Who takes the photographs, for the record.")] = None,
     shutter: Annotated[Shutter, typer.Option(help="Who releases a live camera's shutter.")] = Shutter.AUTO,
     inbox: Annotated[Path | None, typer.Option(help="Holds what dicom: receives until it is stored.")] = None,
@@ -74,7 +73,6 @@ def camera(
     from sall_edge.cli.service_manager import ServiceManager
     from sall_edge.cli.stopping import Stopping
     from sall_edge.cli.wishes import wishes_from_stdin
-    from sall_edge.fundus.quality import DEFAULT_LIMITS, quality_limits_from_toml
     from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.camera.open import open_camera
     from sall_edge.screening.examination.programme import load_programme
@@ -108,7 +106,7 @@ def camera(
             shutter=shutter,
             operator=operator,
             documents=documents,
-            limits=DEFAULT_LIMITS if quality is None else quality_limits_from_toml(quality),
+            limits=limits_of(quality),
         )
         manager.ready()
         following = Following(manager, stopping, as_json=as_json)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sall_edge.cli.arguments import Json, Labels, Output, Side, Split
+from sall_edge.cli.quality_limits import limits_of
 from sall_edge.spec import ImageSpec
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def check(
     if not photographs and not labels:
         raise typer.BadParameter("name photographs, or give --labels")
     named = [_unlabelled(path) for path in find_photographs(photographs or ())]
-    judge_by = _limits(limits)
+    judge_by = limits_of(limits)
     looked = _looked([*named, *_rows(labels or (), split)], side)
     labelled = [one for one in looked if not one.error and one.photograph.extra.get(quality_column)]
     report = _measured(labelled, quality_column, good, judge_by)
@@ -87,7 +88,7 @@ def fit(
     check_writable(output)
     rows = [row for row in _rows(labels, split) if row.extra.get(quality_column)]
     looked = [one for one in _looked(rows, side) if not one.error]
-    fitted = _fitted(looked, quality_column, good, _limits(limits), camera=camera, most_refused=most_refused)
+    fitted = _fitted(looked, quality_column, good, limits_of(limits), camera=camera, most_refused=most_refused)
     with file_being_written(output) as file:
         file.write_text(toml_of_limits(fitted.after), encoding="utf-8")
     typer.echo(fitted_json(fitted) if as_json else f"{fitted_text(fitted)}\n{output}: limits of {camera}")
@@ -124,12 +125,6 @@ def _unlabelled(path: Path) -> "LabelledPhotograph":
     from sall_edge.fundus.labels import LabelledPhotograph
 
     return LabelledPhotograph(path=path, grades={}, patient_id=str(path), eye="", split="", source_csv=Path(), extra={})
-
-
-def _limits(path: Path | None) -> "QualityLimits":
-    from sall_edge.fundus.quality import DEFAULT_LIMITS, quality_limits_from_toml
-
-    return DEFAULT_LIMITS if path is None else quality_limits_from_toml(path)
 
 
 def _looked(photographs: "Sequence[LabelledPhotograph]", side_px: int) -> "tuple[Looked, ...]":

@@ -10,6 +10,7 @@ import typer
 from sall_edge.artifacts import open_engine
 from sall_edge.cli.arguments import Json
 from sall_edge.cli.caches import compiled_cache
+from sall_edge.cli.quality_limits import LimitsFile, limits_of
 from sall_edge.cli.rebuilding import awaited, started
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def screen(
     photographs: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Photographs or folders of them.")],
     as_json: Json = False,
     heatmap: Annotated[Path | None, typer.Option(help="Folder for overlays: where the evidence lies.")] = None,
-    quality: Annotated[
-        Path | None, typer.Option(metavar="TOML", help="Quality limits of the camera, as `quality fit` writes them.")
-    ] = None,
+    quality: LimitsFile = None,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Compile a plan of another TensorRT again meanwhile, and wait for it.")
     ] = False,
@@ -39,13 +38,12 @@ def screen(
 
     Where the engine's plan cannot run here, the CPU serves with its FP32 graph: stderr and `served_by` say why.
     """
-    from sall_edge.fundus.quality import DEFAULT_LIMITS, quality_limits_from_toml
     from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.ahead import streams_for
     from sall_edge.screening.verdict import find_photographs
 
     found = find_photographs(photographs)
-    limits = DEFAULT_LIMITS if quality is None else quality_limits_from_toml(quality)
+    limits = limits_of(quality)
     with ExitStack() as until_the_end:
         opened = open_engine(engine)
         streams = streams_for(len(found), threads=opened.manifest.target.threads)

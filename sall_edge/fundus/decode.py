@@ -114,13 +114,14 @@ def decode(data: bytes, *, name: str, side_px: int | None = None) -> Photograph:
     )
 
 
-def check_whole(data: bytes, *, name: str) -> None:
-    """Whether a file has arrived to its end, by its structure; nothing is decoded.
+def check_whole(data: bytes, *, name: str) -> tuple[int, int]:
+    """Width and height of a file that has arrived to its end, by its structure; nothing is decoded.
 
     Raises:
         UnreadablePhotograph: Truncated so far, or not a JPEG, PNG or TIFF.
     """
-    header(data, name=name)
+    found = header(data, name=name)
+    return found.width_px, found.height_px
 
 
 @contextmanager

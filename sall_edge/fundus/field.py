@@ -198,10 +198,11 @@ def _circle(picture: U8, resolve: ResolveDoubt) -> Circle:
             return surest
         (x, y), radius = cv2.minEnclosingCircle(regions[0])
         return Circle(float(x), float(y), float(radius), 0.0)
-    share, _ = step_at_rim(brightness, best, surround)
+    share, step = step_at_rim(brightness, best, surround)
     if share >= LEAST_STEP_SHARE and _is_certain(best, rim, width, height):
         return best
-    return resolve(picture, (best, _without_haze(brightness, best, surround, contrast)))
+    inner = best if share >= LEAST_STEP_SHARE else _within_haze(brightness, best, surround, contrast, step)
+    return resolve(picture, (best, inner))
 
 
 def _is_certain(circle: Circle, boundary: npt.NDArray[np.int32] | None, width: int, height: int) -> bool:
@@ -211,11 +212,8 @@ def _is_certain(circle: Circle, boundary: npt.NDArray[np.int32] | None, width: i
     return seen_within_straight_cuts(boundary, circle, width, height) >= CERTAIN_RIM_SEEN
 
 
-def _without_haze(brightness: U8, circle: Circle, surround: float, contrast: float) -> Circle:
-    """The circle, or one inside it at which the light falls more steeply."""
-    share, step = step_at_rim(brightness, circle, surround)
-    if share >= LEAST_STEP_SHARE:
-        return circle
+def _within_haze(brightness: U8, circle: Circle, surround: float, contrast: float, step: float) -> Circle:
+    """The circle, or one inside it at which the light falls more steeply than the circle's own step."""
     height, width = brightness.shape
     best, least_step = circle, STEEPER * max(step, 1.0)
     for rise in RISES_ABOVE_HAZE:

@@ -84,6 +84,7 @@ def photograph_of(
     *,
     eye: Eye = Eye.RIGHT,
     view: View = View.MACULA,
+    familiarity: Familiarity | None = NEAR,
     **changes: Any,
 ) -> ExaminedPhotograph:
     """The photograph of that number; everything that is not said is as it should be."""
@@ -97,8 +98,7 @@ def photograph_of(
         "attempt": 1,
         "taken_at": NOON + timedelta(seconds=number),
         "camera": "made up",
-        "screened": screened or screened_of(),
-        "familiarity": NEAR,
+        "screened": (screened or screened_of()).model_copy(update={"familiarity": familiarity}),
     }
     return ExaminedPhotograph(**{**known, **changes})
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sall_edge.errors import UnreadablePhotograph
-from sall_edge.fundus._container import header
+from sall_edge.fundus.decode import check_whole
 
 __all__ = ["Layout", "RawFrame", "bgr_from", "grey_thumbnail", "is_same_picture", "is_whole", "rgb_from", "size_px_of"]
 
@@ -106,7 +106,7 @@ def is_whole(raw: RawFrame) -> bool:
     if raw.layout not in ENCODED:
         return True
     try:
-        header(raw.data.tobytes(), name="frame")
+        check_whole(raw.data.tobytes(), name="frame")
     except UnreadablePhotograph:
         return False
     return True
@@ -115,8 +115,7 @@ def is_whole(raw: RawFrame) -> bool:
 def size_px_of(raw: RawFrame) -> tuple[int, int]:
     """Width and height of a whole frame."""
     if raw.layout in ENCODED:
-        found = header(raw.data.tobytes(), name="frame")
-        return found.width_px, found.height_px
+        return check_whole(raw.data.tobytes(), name="frame")
     return raw.data.shape[1], raw.data.shape[0]
 
 

@@ -92,7 +92,6 @@ class ExaminedPhotograph(_Record):
         taken_at: UTC, of the trigger.
         camera: Its name.
         screened: Quality, grades, verdict, hashes of engine and image specification.
-        familiarity: As in `screened`; None where it was not graded or the engine carries no reference.
     """
 
     photograph_id: str
@@ -105,7 +104,11 @@ class ExaminedPhotograph(_Record):
     taken_at: datetime
     camera: str
     screened: ScreenedPhotograph
-    familiarity: Familiarity | None = None
+
+    @property
+    def familiarity(self) -> Familiarity | None:
+        """As screened; None where it was not graded or the engine carries no reference."""
+        return self.screened.familiarity
 
 
 class TaskResult(_Record):

@@ -1,9 +1,10 @@
 """The documents of a stored examination: its photographs are taken out of the store and looked at once more."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from sall_edge.errors import DocumentError
+from sall_edge.errors import DocumentError, PhotographError
+from sall_edge.fundus.prepare import prepare_bytes
 from sall_edge.runtime.session import Session
 from sall_edge.screening.examination.programme import Programme
 from sall_edge.screening.examination.record import Examination, ExaminedPhotograph
@@ -14,7 +15,7 @@ from sall_edge.screening.report.kinds import DocumentKind
 from sall_edge.screening.report.picture import picture_of
 from sall_edge.screening.report.write import write_documents
 from sall_edge.screening.store.reader import StoreReader
-from sall_edge.screening.verdict import Examined, look_at
+from sall_edge.screening.verdict import Examined
 
 __all__ = ["Documents", "pictures_of"]
 
@@ -58,7 +59,7 @@ class Documents:
             OutputError: The folder cannot be written.
             StoreError: A photograph is missing, or is not the one that was stored.
         """
-        pictures = pictures_of(examination.photographs, store, session)
+        pictures = pictures_of(examination, store, session)
         manifest = session.manifest
         content = compose(
             examination, manifest, self._programme, self._catalogue, pictures=pictures, letterhead=self._letterhead
@@ -66,25 +67,33 @@ class Documents:
         return write_documents(content, self._folder, self._kinds)
 
 
-def pictures_of(photographs: Sequence[ExaminedPhotograph], store: StoreReader, session: Session) -> dict[str, Picture]:
-    """By photograph id, the square that the engine saw and where it saw evidence; nothing for what has no square.
+def pictures_of(examination: Examination, store: StoreReader, session: Session) -> dict[str, Picture]:
+    """By photograph id, the square that the engine saw and where it saw evidence, of those that stand for a view.
+
+    Nothing for what has no square. The others are read too: a report vouches for everything that was stored.
 
     Raises:
         DocumentError: Another engine, or other squares than this one's, graded a photograph.
         StoreError: A photograph is missing, or is not the one that was stored.
     """
+    chosen = {photograph_id for result in examination.eyes.values() for photograph_id in result.chosen.values()}
     pictures = {}
-    for photograph in photographs:
+    for photograph in examination.photographs:
         _check_engine(photograph, session)
         data = store.photograph_bytes(photograph.sha256)
-        prepared = look_at(data, session.manifest.image, name=photograph.photograph_id).prepared
-        if prepared is None:
-            continue
-        prediction = session.run(prepared.square) if photograph.screened.gradable else None
-        examined = Examined(result=photograph.screened, square=prepared.square, prediction=prediction)
-        if (picture := picture_of(examined)) is not None:
+        picture = _picture(photograph, data, session) if photograph.photograph_id in chosen else None
+        if picture is not None:
             pictures[photograph.photograph_id] = picture
     return pictures
+
+
+def _picture(photograph: ExaminedPhotograph, data: bytes, session: Session) -> Picture | None:
+    try:
+        square = prepare_bytes(data, session.manifest.image, name=photograph.photograph_id).square
+    except PhotographError:
+        return None
+    prediction = session.run(square) if photograph.screened.gradable else None
+    return picture_of(Examined(result=photograph.screened, square=square, prediction=prediction))
 
 
 def _check_engine(photograph: ExaminedPhotograph, session: Session) -> None:

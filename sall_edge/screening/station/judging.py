@@ -39,5 +39,4 @@ def photograph_of(session: Session, capture: Capture, place: Place, *, limits: Q
         taken_at=capture.triggered.utc,
         camera=capture.origin.camera,
         screened=examined.result,
-        familiarity=examined.result.familiarity,
     )
