@@ -29,7 +29,7 @@ from calibration.sessions import open_inner_session
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.prepared_set import prepare_set
 from sall_edge.runtime.machine import describe
-from sall_edge.screening.verdict import find_photographs
+from sall_edge.screening.photographs import find_photographs
 
 
 class Watch:

@@ -33,7 +33,8 @@ from sall_edge.fundus.labels import in_split, read_labels
 from sall_edge.fundus.quality import assess
 from sall_edge.runtime.session import Session, open_reference, open_session
 from sall_edge.screening.familiarity import familiarity_of
-from sall_edge.screening.verdict import find_photographs, look
+from sall_edge.screening.photographs import find_photographs
+from sall_edge.screening.verdict import look
 from sall_edge.spec import TaskSet
 
 U8 = npt.NDArray[np.uint8]

@@ -29,7 +29,8 @@ from sall_edge.fundus.prepare import prepare_file
 from sall_edge.runtime.machine import describe
 from sall_edge.runtime.session import Session, open_session
 from sall_edge.screening.ahead import cores, worked_ahead
-from sall_edge.screening.verdict import examine, find_photographs, look, screen
+from sall_edge.screening.photographs import find_photographs
+from sall_edge.screening.verdict import examine, look, screen
 from sall_edge.spec import ImageSpec
 
 

@@ -38,7 +38,8 @@ from sall_edge.bench.speed.bare_request import BareRequest
 from sall_edge.bench.speed.floor import Floor
 from sall_edge.fundus.decode import decode, read_bytes
 from sall_edge.runtime.session import Session, open_session
-from sall_edge.screening.verdict import examine, find_photographs
+from sall_edge.screening.photographs import find_photographs
+from sall_edge.screening.verdict import examine
 from trainer.checkpoint import load_network
 from trainer.network import SallNetwork
 

@@ -30,7 +30,7 @@ from sall_edge.artifacts import (
     sha256_of_file,
 )
 from sall_edge.errors import ArtefactChanged, ArtefactMissing, BuildError, GateRefused, OutputError
-from sall_edge.fundus.prepare import golden_square
+from sall_edge.fundus.golden import golden_square
 from sall_edge.runtime.familiar_retinas import FAMILIARITY_NAME
 from sall_edge.runtime.machine import describe
 from sall_edge.spec import ImageSpec, Precision, TargetSpec

@@ -20,7 +20,7 @@ from sall_edge.artifacts import Engine, EngineManifest, open_engine, seal
 from sall_edge.bench.accuracy.grading import predict_all
 from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import ArtefactMissing
-from sall_edge.fundus.prepare import golden_square
+from sall_edge.fundus.golden import golden_square
 from sall_edge.runtime.session import open_reference, open_session
 from sall_edge.spec import Backend, Precision
 

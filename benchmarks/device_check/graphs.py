@@ -14,8 +14,9 @@ from engines.targets import load_target
 from sall_edge.artifacts import Engine, EngineManifest, open_engine
 from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import BackendMissing
+from sall_edge.fundus.golden import golden_square
 from sall_edge.fundus.phantom.cohort import phantom_at
-from sall_edge.fundus.prepare import golden_square, prepare
+from sall_edge.fundus.prepare import prepare
 from sall_edge.runtime.session import open_reference
 from sall_edge.spec import ImageSpec, Precision, Task
 

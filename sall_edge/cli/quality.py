@@ -49,7 +49,7 @@ def check(
     Exit 1 if a photograph could not be read; the others still come.
     """
     from sall_edge.cli.quality_text import checked_json, checked_text
-    from sall_edge.screening.verdict import find_photographs
+    from sall_edge.screening.photographs import find_photographs
 
     if not photographs and not labels:
         raise typer.BadParameter("name photographs, or give --labels")

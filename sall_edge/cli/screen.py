@@ -40,7 +40,7 @@ def screen(
     """
     from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.ahead import streams_for
-    from sall_edge.screening.verdict import find_photographs
+    from sall_edge.screening.photographs import find_photographs
 
     found = find_photographs(photographs)
     limits = limits_of(quality)

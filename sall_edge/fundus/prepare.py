@@ -2,7 +2,7 @@
 
 The square is centred on the field of view and as wide as it, so a lesion has the same size in pixels whichever camera
 took the photograph. Scaling, mean and layout belong to the network's graph, not here. A change that moves a pixel
-raises `spec.PREPARE_VERSION`; `golden_square` catches an OpenCV that computes something else.
+raises `spec.PREPARE_VERSION`; `golden.golden_square` catches an OpenCV that computes something else.
 """
 
 import time
@@ -14,19 +14,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sall_edge.errors import ArtefactForeign
 from sall_edge.fundus.decode import decode, read_bytes
 from sall_edge.fundus.field import FieldOfView, find_field
-from sall_edge.spec import PREPARE_VERSION, ImageSpec
+from sall_edge.spec import ImageSpec
 
 __all__ = [
     "OUTSIDE_LEVEL",
     "PreparedPhotograph",
     "Sampling",
-    "check_golden_square",
     "cut_mask",
     "cut_square",
-    "golden_square",
     "prepare",
     "prepare_bytes",
     "prepare_file",
@@ -34,12 +31,6 @@ __all__ = [
 ]
 
 U8 = npt.NDArray[np.uint8]
-
-GOLDEN_BLOCKS = 8
-"""The golden square is compared as 8 x 8 block means: small enough for a manifest, fine enough to see a shift."""
-
-GOLDEN_TOLERANCE = 2
-"""Grey levels: versions of OpenCV round differently by one; a field 0.8 % of its radius aside moves a block by more."""
 
 OUTSIDE_LEVEL = 4
 """Brightest channel (0..255) of a square's pixel outside the field: black, but resampling smears the rim."""
@@ -262,53 +253,3 @@ def _prepared(data: bytes, name: str, image: ImageSpec, started: float) -> Prepa
         field_ms=field_s * 1e3,
         cut_ms=cut_s * 1e3,
     )
-
-
-def golden_square(image: ImageSpec) -> tuple[int, ...]:
-    """Block means of the prepared square of a disc that is drawn by arithmetic: a fingerprint of `prepare`.
-
-    Returns:
-        GOLDEN_BLOCKS x GOLDEN_BLOCKS x 3 integers of 0..255, row by row.
-    """
-    square = prepare(_golden_photograph(), image)
-    blocks = cv2.resize(square, (GOLDEN_BLOCKS, GOLDEN_BLOCKS), interpolation=cv2.INTER_AREA)
-    return tuple(int(value) for value in blocks.ravel())
-
-
-@lru_cache(maxsize=1)
-def _golden_photograph() -> U8:
-    """(288, 360, 3) uint8: a coloured disc, off centre, cut at the top, its edges off the blocks' borders."""
-    y, x = np.ogrid[:288, :360]
-    disc = (x - 190) ** 2 + (y - 136) ** 2 <= 144**2
-    red, green, blue = 120 + x // 3, 30 + y // 4 + 120 * ((x // 27 + y // 27) % 2), 40 + (x + y) // 8
-    photograph = np.stack(np.broadcast_arrays(red, green, blue), axis=2) * disc[:, :, None]
-    drawn: U8 = photograph.astype(np.uint8)
-    drawn.setflags(write=False)
-    return drawn
-
-
-def check_golden_square(recorded: tuple[int, ...], image: ImageSpec) -> None:
-    """Refuses an engine whose photographs were prepared by another algorithm.
-
-    Raises:
-        ArtefactForeign: The version of the algorithm, or the golden square of this machine, is not the one recorded.
-    """
-    if image.prepare_version != PREPARE_VERSION:
-        raise ArtefactForeign(
-            f"the engine's network was trained on squares of version {image.prepare_version}",
-            f"this sall-edge cuts version {PREPARE_VERSION}: some photographs would be cut elsewhere than in training",
-            "train the network again with this sall-edge, or install the one that made the engine",
-        )
-    here = golden_square(image)
-    again = "build the engine again with this version of sall-edge and OpenCV"
-    if len(recorded) != len(here):
-        raise ArtefactForeign(
-            f"the engine's golden square has {len(recorded)} values", f"this version computes {len(here)}", again
-        )
-    difference = max(abs(ours - theirs) for ours, theirs in zip(here, recorded, strict=True))
-    if difference > GOLDEN_TOLERANCE:
-        raise ArtefactForeign(
-            f"prepare() differs by {difference} grey levels from the one that the engine was made with",
-            f"at most {GOLDEN_TOLERANCE} is tolerated: the network would see other photographs than in training",
-            again,
-        )

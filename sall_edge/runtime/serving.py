@@ -60,7 +60,7 @@ def open_serving(
     manifest = engine.manifest
     if manifest.target.backend not in _CUDA:
         return opened(), None
-    from sall_edge.fundus.prepare import check_golden_square  # OpenCV: not before an engine of the CPU needs it
+    from sall_edge.fundus.golden import check_golden_square  # OpenCV: not before an engine of the CPU needs it
 
     check_golden_square(manifest.golden_square, manifest.image)  # first: what follows is about the plan alone
     try:

@@ -269,7 +269,7 @@ def _open_on_openvino(
 
 
 def _check_golden_square(manifest: EngineManifest) -> None:
-    from sall_edge.fundus.prepare import check_golden_square  # here, because OpenCV takes its time to load
+    from sall_edge.fundus.golden import check_golden_square  # here, because OpenCV takes its time to load
 
     check_golden_square(manifest.golden_square, manifest.image)
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from sall_edge.errors import PhotographError, UngradablePhotograph, UnreadablePhotograph
+from sall_edge.errors import PhotographError, UngradablePhotograph
 from sall_edge.fundus.prepare import PreparedPhotograph, prepare_bytes, prepare_file
 from sall_edge.fundus.quality import DEFAULT_LIMITS, Quality, QualityLimits, assess, sha256_of_limits
 from sall_edge.runtime.session import Prediction, ServedBy, Session
@@ -29,7 +29,6 @@ __all__ = [
     "TaskVerdict",
     "Verdict",
     "examine",
-    "find_photographs",
     "judge",
     "look",
     "look_at",
@@ -40,8 +39,6 @@ U8 = npt.NDArray[np.uint8]
 
 QUALITY_HEAD = "quality_head"
 """The reason of a photograph that the network's own quality task holds to be ungradable, and its probability."""
-
-PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 
 
 class Verdict(str, Enum):
@@ -141,25 +138,6 @@ class Look:
     error: Failure | None = None
     quality_ms: float = 0.0
     total_ms: float = 0.0
-
-
-def find_photographs(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """The files themselves, and for folders every photograph below, sorted.
-
-    Raises:
-        UnreadablePhotograph: A folder holds no photograph.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTOGRAPH_SUFFIXES and p.is_file())
-        if not inside:
-            suffixes = " ".join(sorted(PHOTOGRAPH_SUFFIXES))
-            raise UnreadablePhotograph(f"{path} holds no photograph", f"looked for {suffixes}", "name another folder")
-        found += inside
-    return tuple(found)
 
 
 def screen(

@@ -15,7 +15,8 @@ from sall_edge.fundus.prepare import prepare_file
 from sall_edge.fundus.quality import QualityLimits
 from sall_edge.fundus.quality.limits import Limit
 from sall_edge.runtime.session import open_session
-from sall_edge.screening.verdict import Examined, Verdict, examine, find_photographs, look, screen
+from sall_edge.screening.photographs import find_photographs
+from sall_edge.screening.verdict import Examined, Verdict, examine, look, screen
 from sall_edge.spec import Role
 
 EXACT = 1e-6
