@@ -72,6 +72,7 @@ class Arrivals:
         self._aside: deque[SetAside] = deque()
         self._changed = threading.Condition()
         self._stop = threading.Event()
+        self._failure: Exception | None = None
         self._is_opening = True
         self._look()
         self._is_opening = False
@@ -79,7 +80,10 @@ class Arrivals:
         self._thread.start()
 
     def next(self, since: Moment, *, timeout_s: float) -> Arrival | None:
-        """The oldest that was taken at `since` or later and was not given yet; older ones are set aside."""
+        """The oldest that was taken at `since` or later and was not given yet; older ones are set aside.
+
+        A defect that ended the watching is raised here: it would go unseen while photographs arrive.
+        """
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while True:
@@ -90,6 +94,8 @@ class Arrivals:
                         return arrival
                     why = f"it is from {taken:%Y-%m-%d %H:%M:%S} UTC, before this examination began"
                     self._aside.append(SetAside(name=arrival.path.name, why=why))
+                if self._failure is not None:
+                    raise self._failure
                 left_s = deadline - time.monotonic()
                 if left_s <= 0 or not self._changed.wait(left_s):
                     return None
@@ -103,8 +109,8 @@ class Arrivals:
 
     @property
     def is_watching(self) -> bool:
-        """Whether the folder is there."""
-        return self._folder.is_dir()
+        """Whether the folder is there, and looked at."""
+        return self._failure is None and self._folder.is_dir()
 
     def close(self) -> None:
         """Stops watching."""
@@ -112,6 +118,14 @@ class Arrivals:
         self._thread.join(timeout=5)
 
     def _watch(self) -> None:
+        try:
+            self._keep_looking()
+        except Exception as defect:  # raised to whoever waits for a photograph, see `next`
+            with self._changed:
+                self._failure = defect
+                self._changed.notify_all()
+
+    def _keep_looking(self) -> None:
         while not self._stop.is_set():
             if not self._folder.is_dir():  # a share that was unmounted, a stick that was pulled: it may come back
                 self._stop.wait(RESCAN_MS / 1000)

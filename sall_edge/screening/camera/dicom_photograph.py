@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
-from pydicom.errors import InvalidDicomError
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import JPEGBaseline8Bit
 from pydicom.valuerep import DT
@@ -25,6 +24,9 @@ KEPT = ("SOPInstanceUID", "StudyInstanceUID", "AccessionNumber", "Manufacturer",
 PNG_LEVEL = 1
 """Of zlib: photographs hardly get smaller above, and take ten times as long."""
 
+ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64" + bytes(5)
+"""A JPEG segment that says version 100, no flags, no colour transform (Adobe Technical Note 5116)."""
+
 
 def capture_of_dicom(data: bytes, *, arrived: Moment, camera: str, name: str) -> Capture:
     """The photograph, its person and its eye.
@@ -39,12 +41,15 @@ def capture_of_dicom(data: bytes, *, arrived: Moment, camera: str, name: str) ->
         UnreadablePhotograph: Truncated, no DICOM, or no colour photograph.
     """
     try:
-        dataset = dcmread(BytesIO(data))
-        image, suffix = _image(dataset, name)
+        return _capture(dcmread(BytesIO(data)), arrived, camera, name)
     except UnreadablePhotograph:
         raise
-    except (InvalidDicomError, EOFError, ValueError, AttributeError, RuntimeError, NotImplementedError) as cause:
+    except Exception as cause:  # of a broken file pydicom may raise anything: struct.error, TypeError, OSError, its own
         raise _unreadable(name, str(cause) or type(cause).__name__) from cause
+
+
+def _capture(dataset: Dataset, arrived: Moment, camera: str, name: str) -> Capture:
+    image, suffix = _image(dataset, name)
     details = {keyword: str(dataset.get(keyword)) for keyword in KEPT if dataset.get(keyword)}
     origin = Origin(
         camera=camera, person_reference=str(dataset.get("PatientID") or "") or None, eye=_eye(dataset), details=details
@@ -60,12 +65,18 @@ def _image(dataset: Dataset, name: str) -> tuple[bytes, str]:
     if dataset.file_meta.TransferSyntaxUID == JPEGBaseline8Bit:
         jpeg = next(generate_frames(dataset.PixelData, number_of_frames=1)).rstrip(b"\0")
         check_whole(jpeg, name=name)
-        return jpeg, ".jpg"
+        return (_said_to_be_rgb(jpeg) if dataset.get("PhotometricInterpretation") == "RGB" else jpeg), ".jpg"
     pixels = np.ascontiguousarray(pixel_array(dataset, raw=False))  # RGB, whatever the photometric interpretation
     if pixels.dtype != np.uint8:
         raise _unreadable(name, f"its pixels are {pixels.dtype}, not of 8 bits")
     encoded = cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])[1]
     return encoded.tobytes(), ".png"
+
+
+def _said_to_be_rgb(jpeg: bytes) -> bytes:
+    """With Adobe's marker, where no other one says how colours are coded: a decoder would take them for YCbCr."""
+    is_said = jpeg[2:4] in (b"\xff\xe0", b"\xff\xee")  # APP0 (JFIF), APP14 (Adobe)
+    return jpeg if is_said else jpeg[:2] + ADOBE_RGB + jpeg[2:]
 
 
 def _eye(dataset: Dataset) -> Eye | None:

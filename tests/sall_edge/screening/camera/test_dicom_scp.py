@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from fakes.fundus_dicom import dicom_bytes, ophthalmic_photograph, send
+from PIL import Image
 from pydicom import dcmread
-from pydicom.encaps import generate_frames
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
 
 from sall_edge.errors import CameraError, OutputError, UnreadablePhotograph
 from sall_edge.fundus.phantom import draw_phantom
@@ -163,3 +164,47 @@ def test_an_instance_uid_cannot_name_another_folder(camera: DicomCamera, retina:
     event = type("Event", (), {"request": type("R", (), {"AffectedSOPInstanceUID": "../../evil"})()})()
     assert camera._received(event) == CANNOT_UNDERSTAND
     assert not list((tmp_path / "spool").iterdir())
+
+
+def test_a_jpeg_that_is_rgb_keeps_its_colours(retina: np.ndarray) -> None:
+    said = BytesIO()
+    Image.fromarray(retina).save(said, "JPEG", keep_rgb=True, quality=95)
+    dataset = ophthalmic_photograph(retina)
+    dataset.PhotometricInterpretation = "RGB"
+
+    def colours(jpeg: bytes) -> np.ndarray:
+        dataset.PixelData = encapsulate([jpeg])
+        taken = capture_of_dicom(dicom_bytes(dataset), arrived=Moment.now(), camera="c", name="n").data
+        return cv2.imdecode(np.frombuffer(taken, np.uint8), cv2.IMREAD_COLOR_RGB).mean(axis=(0, 1))
+
+    assert colours(said.getvalue()) == pytest.approx(retina.mean(axis=(0, 1)), abs=1)
+    assert colours(_not_said(said.getvalue())) == pytest.approx(retina.mean(axis=(0, 1)), abs=1)
+    jfif = bytes(cv2.imencode(".jpg", retina[..., ::-1])[1])  # JFIF is YCbCr, whatever the object says
+    assert colours(jfif) == pytest.approx(retina.mean(axis=(0, 1)), abs=1)
+
+
+def _not_said(jpeg: bytes) -> bytes:
+    """The JPEG without Adobe's marker, its components numbered as those of YCbCr are."""
+    assert jpeg[2:4] == b"\xff\xee"
+    bare = jpeg[:2] + jpeg[4 + int.from_bytes(jpeg[4:6], "big") :]
+    for number, letter in enumerate(b"RGB", 1):
+        bare = bare.replace(bytes([letter, 0x11, 0]), bytes([number, 0x11, 0])).replace(
+            bytes([letter, 0]), bytes([number, 0])
+        )
+    return bare
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, of what it finds in them
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, ExplicitVRLittleEndian])
+def test_whatever_is_broken_in_an_object_it_is_unreadable_and_no_crash(syntax: UID, retina: np.ndarray) -> None:
+    whole, rng = dicom_bytes(ophthalmic_photograph(retina[:32, :32], syntax=syntax)), np.random.default_rng(5)
+    causes = set()
+    for _ in range(2000):
+        broken = bytearray(whole)
+        for place in rng.integers(132, 900, rng.integers(1, 4)):
+            broken[place] = rng.integers(256)
+        try:
+            capture_of_dicom(bytes(broken), arrived=Moment.now(), camera="c", name="n")
+        except UnreadablePhotograph as problem:
+            causes.add(type(problem.__cause__))
+    assert len(causes) > 4  # among them some that are of pydicom alone

@@ -166,3 +166,17 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 )
 def test_an_eye_is_read_from_a_name_only_where_it_is_a_word(stem: str, eye: Eye | None) -> None:
     assert eye_of_name(stem) == eye
+
+
+def test_a_defect_that_ends_the_watching_is_raised_to_whoever_waits(folder: Path, jpeg: bytes) -> None:
+    def defective(path: Path, arrived: Moment) -> Capture:
+        raise ZeroDivisionError
+
+    watched = arrivals.Arrivals(folder, suffixes=[".jpg"], read=defective)
+    try:
+        (folder / "one.jpg").write_bytes(jpeg)
+        with pytest.raises(ZeroDivisionError):
+            watched.next(Moment.now(), timeout_s=SOON_S)
+        assert not watched.is_watching
+    finally:
+        watched.close()
