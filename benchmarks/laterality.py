@@ -10,7 +10,6 @@
 
 import argparse
 import csv
-import json
 import math
 import time
 from pathlib import Path
@@ -19,13 +18,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+from turns import write_result
 
 from sall_edge.bench.accuracy.gradability import share_of
 from sall_edge.errors import FieldNotFound, UnreadablePhotograph
 from sall_edge.fundus.landmarks import LEAST_CONFIDENCE, Laterality, agrees, find_laterality
 from sall_edge.fundus.phantom import Layout, draw_phantom
 from sall_edge.fundus.prepare import cut_square, prepare_file
-from sall_edge.runtime.machine import describe
 from sall_edge.spec import Eye, ImageSpec, View
 
 TOWARDS_DISC = {"macula": 0.0, "between": 0.5, "disc": 1.0}
@@ -140,7 +139,6 @@ def main() -> None:
     cv2.setNumThreads(1)  # processor time of one thread is counted
     image = ImageSpec(side_px=arguments.side)
     report: dict[str, Any] = {
-        "machine": describe(),
         "split": arguments.split,
         "side_px": arguments.side,
         "least_confidence": LEAST_CONFIDENCE,
@@ -151,8 +149,7 @@ def main() -> None:
             print(name, {key: value for key, value in figures.items() if key != "wrong"})
     if arguments.phantoms:
         report["phantoms"] = phantom_report(arguments.phantoms, arguments.seed, image)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_result(arguments.json, report)
 
 
 if __name__ == "__main__":

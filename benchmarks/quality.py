@@ -24,6 +24,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from turns import write_result
 
 from sall_edge.artifacts import open_engine
 from sall_edge.bench.accuracy.gradability import Looked, look_for_quality, measure_gradability, share_of
@@ -35,7 +36,6 @@ from sall_edge.fundus.phantom.draw import AMD_GRADES, DR_GRADES
 from sall_edge.fundus.prepare import prepare
 from sall_edge.fundus.quality import DEFAULT_LIMITS, assess
 from sall_edge.fundus.quality.fit import fit_limits
-from sall_edge.runtime.machine import describe
 from sall_edge.runtime.session import Session, open_session
 from sall_edge.screening.verdict import judge, look
 from sall_edge.spec import ImageSpec
@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--engine", type=Path)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    report: dict[str, Any] = {"machine": describe(), "limits_sha256": DEFAULT_LIMITS.sha256}
+    report: dict[str, Any] = {"limits_sha256": DEFAULT_LIMITS.sha256}
     report["cost"] = cost_report(arguments.graded, arguments.engine)
     if arguments.gradability:
         report["gradability"] = gradability_report(arguments.gradability, arguments.good)
@@ -228,8 +228,7 @@ def main() -> None:
         report["graded"] = graded_report(arguments.graded, arguments.split)
     if arguments.phantoms:
         report["phantoms"] = phantom_report(arguments.phantoms, arguments.seed)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_result(arguments.json, report)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ The operating points are the frozen ones of the graph. Limits are a TOML, by def
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -204,25 +205,18 @@ def judge(
     for task in tasks:
         name, point = task.name, operating_points[task.name]
         old, new = before[name], after[name]
-        was, becomes = (referable_probability(probs, task) >= point for probs in (old, new))
-        labelled, grades = labelled_rows(photographs, task)
-        patients = [photographs[row].patient_id for row in labelled]
-        rng = np.random.default_rng(0)
+        referred, still = (referable_probability(probs, task) >= point for probs in (old, new))
         found[name] = TaskGate(
             photographs=len(photographs),
-            labelled=len(labelled),
-            referable=int((grades >= task.referable_from).sum()),
             grade_agreement=float((old.argmax(axis=1) == new.argmax(axis=1)).mean()),
-            lost_referrals=float((was & ~becomes).mean()),
-            gained_referrals=float((~was & becomes).mean()),
+            lost_referrals=float((referred & ~still).mean()),
+            gained_referrals=float((~referred & still).mean()),
             fp32=fp32.get(name),
             engine=engine.get(name),
-            change=measure_change(task, grades, old[labelled], new[labelled], point, patients, rng=rng)
-            if len(labelled)
-            else {},
+            **_on_labels(photographs, task, old, new, point),
         )
-        rows = np.flatnonzero(was != becomes).tolist()
-        changed += [_changed(photographs[row], name, bool(was[row]), old[row], new[row]) for row in rows]
+        rows = np.flatnonzero(referred != still).tolist()
+        changed += [_changed(photographs[row], name, bool(referred[row]), old[row], new[row]) for row in rows]
     return GateReport(
         limits=limits,
         images_sha256=images_sha256,
@@ -230,6 +224,18 @@ def judge(
         tasks=found,
         changed=tuple(sorted(changed, key=lambda one: (not one.is_lost, one.task, one.image))),
     )
+
+
+def _on_labels(
+    photographs: Sequence[LabelledPhotograph], task: Task, old: F32, new: F32, point: float
+) -> dict[str, Any]:
+    """The fields of a `TaskGate` that only labelled photographs have."""
+    rows, grades = labelled_rows(photographs, task)
+    change: dict[str, Change] = {}
+    if len(rows):
+        patients, rng = [photographs[row].patient_id for row in rows], np.random.default_rng(0)
+        change = measure_change(task, grades, old[rows], new[rows], point, patients, rng=rng)
+    return {"labelled": len(rows), "referable": int((grades >= task.referable_from).sum()), "change": change}
 
 
 def _changed(photograph: LabelledPhotograph, task: str, is_lost: bool, old: F32, new: F32) -> ChangedVerdict:

@@ -6,13 +6,11 @@ from typing import Annotated
 from pydantic import Field
 
 from sall_edge.errors import BuildError
-from sall_edge.spec import Spec, spec_from_toml
+from sall_edge.spec import ShippedSpecs, Spec
 
 __all__ = ["GateLimits", "load_limits"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
-
-_FOLDER = Path(__file__).parent / "gates"
 
 
 class GateLimits(Spec):
@@ -39,16 +37,22 @@ class GateLimits(Spec):
     specificity_loss: Share = 0.02
 
 
+_SHIPPED = ShippedSpecs(
+    kind="set of limits",
+    folder=Path(__file__).parent / "gates",
+    model=GateLimits,
+    error=BuildError,
+    example="engines/gates",
+)
+
+
 def load_limits(name_or_path: str | Path) -> GateLimits:
     """The limits of that name, or those in a TOML file.
+
+    Args:
+        name_or_path: What ends in `.toml` is a path, everything else a name.
 
     Raises:
         BuildError: There are no such limits, or the file breaks a rule.
     """
-    if str(name_or_path).endswith(".toml"):
-        return spec_from_toml(Path(name_or_path), GateLimits, BuildError)
-    names = sorted(file.stem for file in _FOLDER.glob("*.toml"))
-    if str(name_or_path) not in names:
-        fix = "take one of them, or copy its TOML from engines/gates and give the path of your copy"
-        raise BuildError(f"there are no limits {name_or_path}", f"those that ship are {', '.join(names)}", fix)
-    return spec_from_toml(_FOLDER / f"{name_or_path}.toml", GateLimits, BuildError)
+    return _SHIPPED.load(name_or_path)

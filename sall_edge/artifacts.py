@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from sall_edge.errors import ArtefactChanged, ArtefactForeign, ArtefactMissing
-from sall_edge.spec import ImageSpec, Precision, Spec, TargetSpec, Task
+from sall_edge.spec import ImageSpec, Precision, Spec, TargetSpec, Task, broken_rules
 
 __all__ = [
     "FEATURES",
@@ -207,8 +207,7 @@ def manifest_from_json(text: str | bytes, model: type[ManifestT], origin: Path) 
     try:
         return model.model_validate(content)
     except ValidationError as cause:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in cause.errors())
-        raise ArtefactForeign(f"{origin} is not a {model.__name__}", problems, rebuild) from cause
+        raise ArtefactForeign(f"{origin} is not a {model.__name__}", broken_rules(cause), rebuild) from cause
 
 
 def seal(folder: Path, manifest: ManifestT) -> ManifestT:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from sall_edge.errors import OutputError
 
-__all__ = ["check_writable", "file_being_written", "flush", "folder_being_written"]
+__all__ = ["NO_ROOM", "check_writable", "file_being_written", "flush", "folder_being_written"]
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a block can meet that is about the place and not about what it writes."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What is about the place and not about what is written there."""
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
@@ -35,7 +35,7 @@ def folder_being_written(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     try:
-        with _output_errors(path, only=_FULL):
+        with _output_errors(path, only=NO_ROOM):
             yield temporary
         with _output_errors(path):
             temporary.chmod(0o755)
@@ -57,7 +57,7 @@ def file_being_written(path: Path) -> Iterator[Path]:
         os.close(handle)
     temporary = Path(name)
     try:
-        with _output_errors(path, only=_FULL):
+        with _output_errors(path, only=NO_ROOM):
             yield temporary
         with _output_errors(path):
             temporary.chmod(0o644)

@@ -77,42 +77,27 @@ def build(
     keep_freed_memory()
     device, allowed = load_target(target), load_limits(limits)
     check_compiler(device)  # before the seconds that an export takes
-    is_auto = precision is PrecisionChoice.AUTO
-    if is_auto or (source.is_dir() and precision in (PrecisionChoice.INT8, PrecisionChoice.INT8_FP16)):
-        _required(calibration)  # before the minute that an export takes
-    if is_auto and not gate:
-        raise typer.BadParameter("--precision auto needs --gate: photographs that say which rung keeps its verdicts")
+    _check_photographs(source, precision, calibration, gate)  # before the minute that an export takes
     with tempfile.TemporaryDirectory(prefix="sall-edge-") as name, ProgressBar() as progress:
         folder = Path(name)
-        options = CompilerOptions(progress=progress, timing_caches=timing_caches())
         graph, quantized = _graphs(source, model, folder)
         judge = _gate(gate, gate_split, graph, allowed, probes, progress) if gate else None
-        chosen = Calibration(
-            labels=calibration or (),
-            count=count,
-            method=method,
-            seed=seed,
-            judges=judge.prepared if judge else None,
-            place=output,
-        )
+        prepared = judge.prepared if judge else None
         order = _Order(
             graph=graph,
             quantized=quantized,
-            calibration=chosen,
+            calibration=Calibration(
+                labels=calibration or (), count=count, method=method, seed=seed, judges=prepared, place=output
+            ),
             target=device,
             gate=judge,
             unfamiliar=unfamiliar,
             folder=folder,
             output=output,
             progress=progress,
-            options=options,
+            options=CompilerOptions(progress=progress, timing_caches=timing_caches()),
         )
-        if is_auto and judge is not None:
-            engine = _climbed(order, judge)
-        elif precision in (PrecisionChoice.FP32, PrecisionChoice.FP16):
-            engine = _float(order, Precision(precision.value))
-        else:
-            engine = _int8(order, Precision(precision.value))
+        engine = _compiled(order, precision)
     typer.echo(f"{engine.path}  sha256 {engine.sha256}  gate: {engine.manifest.provenance['gate']}")
 
 
@@ -148,6 +133,13 @@ class _Order:
             return None
         prepared = prepared or calibration_set(self.graph, self.calibration, self.progress)
         return Training(prepared=prepared, aim=self.unfamiliar)
+
+
+def _compiled(order: _Order, precision: PrecisionChoice) -> "Engine":
+    if precision is PrecisionChoice.AUTO and order.gate is not None:
+        return _climbed(order, order.gate)
+    chosen = Precision(precision.value)
+    return _int8(order, chosen) if chosen.is_quantized else _float(order, chosen)
 
 
 def _float(order: _Order, precision: Precision) -> "Engine":
@@ -265,6 +257,20 @@ def _gate(
         progress.stage("judging", 2 * len(prepared.squares))
 
     return Gate(prepared=prepared, limits=limits, advance=progress.advance, tried=tried, probes=probes)
+
+
+def _check_photographs(
+    source: Path,
+    precision: PrecisionChoice,
+    calibration: "Sequence[Path] | None",
+    gate: "Sequence[Path] | None",
+) -> None:
+    """Refuses an order that lacks the photographs it needs."""
+    is_auto = precision is PrecisionChoice.AUTO
+    if is_auto or (source.is_dir() and Precision(precision.value).is_quantized):
+        _required(calibration)
+    if is_auto and not gate:
+        raise typer.BadParameter("--precision auto needs --gate: photographs that say which rung keeps its verdicts")
 
 
 def _required(calibration: "Sequence[Path] | None") -> None:

@@ -10,11 +10,11 @@ import typer
 
 from sall_edge.artifacts import open_engine
 from sall_edge.cli.arguments import Json
-from sall_edge.cli.caches import compiled_cache
 from sall_edge.cli.data import data_folder, store_there
 from sall_edge.cli.documents import Formats, Language, catalogue_of
 from sall_edge.cli.following import Following, asked_for
 from sall_edge.cli.quality_limits import LimitsFile, limits_of
+from sall_edge.cli.serving import serving
 from sall_edge.cli.store_key import KeyCommand, KeyFile, store_key
 from sall_edge.errors import ExaminationError
 from sall_edge.screening.report.kinds import DocumentKind
@@ -73,23 +73,16 @@ def camera(
     from sall_edge.cli.service_manager import ServiceManager
     from sall_edge.cli.stopping import Stopping
     from sall_edge.cli.wishes import wishes_from_stdin
-    from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.camera.open import open_camera
     from sall_edge.screening.examination.programme import load_programme
     from sall_edge.screening.station.documents import Documents
     from sall_edge.screening.station.station import Station
 
-    left_out, asked, catalogue = (
-        _left_out(not_examined or [], person),
-        load_programme(programme),
-        catalogue_of(language),
-    )
+    left_out, asked = _left_out(not_examined or [], person), load_programme(programme)
+    catalogue = catalogue_of(language)
     with ExitStack() as until_the_end:
         stopping = until_the_end.enter_context(Stopping())
-        session, stand_in = open_serving(open_engine(engine), compiled_cache=compiled_cache())
-        until_the_end.enter_context(session)
-        if stand_in is not None:
-            typer.echo(f"note: {stand_in}", err=True)
+        session, _ = until_the_end.enter_context(serving(open_engine(engine)))
         kept = until_the_end.enter_context(store_there(store or data_folder() / "store", store_key(key, key_command)))
         opened = until_the_end.enter_context(open_camera(source, inbox=inbox or data_folder() / "inbox"))
         if person is None and opened.is_live and (as_json or not sys.stdin.isatty()):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sall_edge.bench.accuracy.grading import F32
     from sall_edge.bench.accuracy.metrics import TaskAccuracy
+    from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.prepared_set import PreparedSet
     from sall_edge.spec import Task
 
@@ -42,7 +43,7 @@ def evaluate(
 
     Every photograph that can be prepared is graded; bench leaves out what screen would send back for a retake.
     """
-    from sall_edge.bench.accuracy.grading import measure_accuracy, predict_all
+    from sall_edge.bench.accuracy.grading import measure_accuracy
     from sall_edge.cli.preparing import prepare_shown
     from sall_edge.cli.progress import ProgressBar
     from sall_edge.fundus.labels import in_split, read_labels
@@ -58,17 +59,7 @@ def evaluate(
     with ProgressBar() as progress:
         prepared = prepare_shown(photographs, manifest.image, progress)
         progress.stage("grading", len(prepared.squares))
-        if isinstance(artefact, Checkpoint):
-            from sall_edge.allocation import keep_freed_memory
-            from trainer.evaluate import predict_checkpoint
-
-            keep_freed_memory()
-            probs = predict_checkpoint(artefact, prepared.squares, progress=progress)
-        else:
-            from sall_edge.runtime.session import open_session
-
-            with open_session(artefact) as session:
-                probs = predict_all(session, prepared.squares, advance=progress.advance)
+        probs = _predicted(artefact, prepared, progress)
     accuracy = measure_accuracy(prepared.photographs, manifest.tasks, probs, manifest.operating_points)
     if html is not None:
         _write_page(html, f"sall-edge evaluate {source}", labels, split, artefact, prepared, probs, accuracy)
@@ -80,6 +71,21 @@ def evaluate(
             f"of all {len(prepared.photographs)} photographs that can be prepared; bench leaves out those that screen "
             "would send back for a retake"
         )
+
+
+def _predicted(artefact: "Checkpoint | Engine", prepared: "PreparedSet", progress: "ProgressBar") -> "dict[str, F32]":
+    """By task, the (n, K) probabilities of the squares."""
+    if isinstance(artefact, Checkpoint):
+        from sall_edge.allocation import keep_freed_memory
+        from trainer.evaluate import predict_checkpoint
+
+        keep_freed_memory()
+        return predict_checkpoint(artefact, prepared.squares, progress=progress)
+    from sall_edge.bench.accuracy.grading import predict_all
+    from sall_edge.runtime.session import open_session
+
+    with open_session(artefact) as session:
+        return predict_all(session, prepared.squares, advance=progress.advance)
 
 
 def _write_page(

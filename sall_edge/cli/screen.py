@@ -9,9 +9,9 @@ import typer
 
 from sall_edge.artifacts import open_engine
 from sall_edge.cli.arguments import Json
-from sall_edge.cli.caches import compiled_cache
 from sall_edge.cli.quality_limits import LimitsFile, limits_of
 from sall_edge.cli.rebuilding import awaited, started
+from sall_edge.cli.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,6 @@ def screen(
 
     Where the engine's plan cannot run here, the CPU serves with its FP32 graph: stderr and `served_by` say why.
     """
-    from sall_edge.runtime.serving import open_serving
     from sall_edge.screening.ahead import streams_for
     from sall_edge.screening.photographs import find_photographs
 
@@ -47,13 +46,10 @@ def screen(
     with ExitStack() as until_the_end:
         opened = open_engine(engine)
         streams = streams_for(len(found), threads=opened.manifest.target.threads)
-        session, stand_in = open_serving(opened, streams=streams, compiled_cache=compiled_cache())
-        until_the_end.enter_context(session)
+        session, stand_in = until_the_end.enter_context(serving(opened, streams=streams))
         running = None
-        if stand_in is not None:
-            typer.echo(f"note: {stand_in}", err=True)
-            if rebuild and stand_in.is_stale:
-                running = until_the_end.enter_context(started(engine))
+        if rebuild and stand_in is not None and stand_in.is_stale:
+            running = until_the_end.enter_context(started(engine))
         are_all_read = _screened(session, found, limits, heatmap, as_json)
         code = 0 if running is None else awaited(running, engine)
     raise typer.Exit(code if are_all_read else 1)

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from sall_edge.artifacts import Engine
 from sall_edge.errors import ArtefactForeign
-from sall_edge.spec import Spec
+from sall_edge.spec import Spec, broken_rules
 
 __all__ = ["FAMILIARITY_NAME", "FamiliarRetinas", "FamiliarityFile", "FittedOn", "read_familiar_retinas"]
 
@@ -114,9 +114,7 @@ def read_familiar_retinas(engine: Engine) -> FamiliarRetinas | None:
             raise ValueError(f"its format is {file.format_version}, this version reads 1")
         return retinas_from_file(file)
     except ValueError as cause:
-        why = str(cause)
-        if isinstance(cause, ValidationError):
-            why = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in cause.errors())
+        why = broken_rules(cause) if isinstance(cause, ValidationError) else str(cause)
         raise ArtefactForeign(f"{path} is no reference of this version", why, "build the engine again") from cause
 
 

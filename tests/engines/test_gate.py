@@ -128,7 +128,7 @@ def test_limits_of_ones_own_are_a_file(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text('name = "own"\nlost_referrals = 0.0\n', encoding="utf-8")
     assert load_limits(path).lost_referrals == 0
-    with pytest.raises(BuildError, match="no limits lenient"):
+    with pytest.raises(BuildError, match="there is no set of limits lenient"):
         load_limits("lenient")
     path.write_text('name = "own"\nlost = 0.0\n', encoding="utf-8")
     with pytest.raises(BuildError, match="lost: Extra inputs"):

@@ -34,6 +34,8 @@ def test_an_unknown_name_is_answered_with_the_names_that_exist() -> None:
     assert error.value.what == "there is no target orin"
     for name in PROMISED:
         assert name in error.value.why
+    fix = "take one of them, or write your own (engines/targets) and give its path, which ends in .toml"
+    assert error.value.fix == fix
 
 
 def test_a_users_copy_is_loaded_from_its_path(tmp_path: Path) -> None:

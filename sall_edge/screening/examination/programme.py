@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from sall_edge.errors import ExaminationError
 from sall_edge.screening.examination.reasons import NotAssessed
 from sall_edge.screening.examination.record import View
-from sall_edge.spec import Eye, Spec, Task, spec_from_toml
+from sall_edge.spec import Eye, ShippedSpecs, Spec, Task
 
 __all__ = [
     "Conflict",
@@ -179,9 +179,14 @@ class Programme(Spec):
         return self
 
 
+_SHIPPED = ShippedSpecs(
+    kind="programme", folder=FOLDER, model=Programme, error=ExaminationError, example="docs/programmes.md"
+)
+
+
 def programme_names() -> tuple[str, ...]:
     """The names that `load_programme` knows, in alphabetical order."""
-    return tuple(sorted(file.stem for file in FOLDER.glob("*.toml")))
+    return _SHIPPED.names()
 
 
 def load_programme(name_or_path: str | Path) -> Programme:
@@ -193,14 +198,7 @@ def load_programme(name_or_path: str | Path) -> Programme:
     Raises:
         ExaminationError: No such programme, or the file breaks a rule.
     """
-    example = "docs/programmes.md"
-    if str(name_or_path).endswith(".toml"):
-        return spec_from_toml(Path(name_or_path), Programme, ExaminationError, example=example)
-    if str(name_or_path) not in programme_names():
-        why = f"the programmes are {', '.join(programme_names())}"
-        fix = f"take one of them, or write your own ({example}) and give its path, which ends in .toml"
-        raise ExaminationError(f"there is no programme {name_or_path}", why, fix)
-    return spec_from_toml(FOLDER / f"{name_or_path}.toml", Programme, ExaminationError, example=example)
+    return _SHIPPED.load(name_or_path)
 
 
 def programme_grade(programme: Programme, task: Task, grade: int) -> ProgrammeGrade:

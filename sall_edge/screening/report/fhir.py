@@ -27,6 +27,7 @@ from sall_edge.screening.report.codes import (
 )
 from sall_edge.screening.report.content import Content, EyeContent, Finding, Standing
 from sall_edge.screening.report.identifiers import DicomInstance, study_uid, uuid_of
+from sall_edge.spec import broken_rules
 
 __all__ = ["fhir_of"]
 
@@ -73,8 +74,8 @@ def _validate(bundle: Resource) -> None:
     try:
         Bundle.model_validate(bundle)
     except ValidationError as cause:
-        problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in cause.errors())
-        raise DocumentError("the examination is no valid FHIR bundle", problems, "correct the named entries") from cause
+        what = "the examination is no valid FHIR bundle"
+        raise DocumentError(what, broken_rules(cause), "correct the named entries") from cause
 
 
 class _About:

@@ -18,7 +18,19 @@ from sall_edge.screening.store.rows import canonical, utc_text
 from sall_edge.screening.store.seal import Seal
 from sall_edge.screening.store.tables import AuditRow
 
-__all__ = ["START", "Head", "Kind", "append", "broken", "check_entry", "entry_hash", "newest"]
+__all__ = [
+    "FROM_A_BACKUP",
+    "START",
+    "Head",
+    "Kind",
+    "append",
+    "broken",
+    "check_entry",
+    "ended_early",
+    "entry_hash",
+    "newest",
+    "written",
+]
 
 START = "0" * 64
 """What the first entry has for the hash of the one before."""
@@ -102,3 +114,14 @@ def check_entry(entry: AuditRow, before: Head | None, seal: Seal) -> Head:
 def broken(seq: int, why: str) -> AuditBroken:
     """The error of an entry."""
     return AuditBroken(f"the audit log is broken at entry {seq}", why, FROM_A_BACKUP)
+
+
+def written(head: Head) -> str:
+    """What the store said of its last entry, for the error that says what is there instead."""
+    return f"the store wrote entry {head.seq} with hash {head.hash[:16]}…"
+
+
+def ended_early(last: int, said: Head) -> AuditBroken:
+    """The error of a log that ends after entry `last`, although the store wrote `said`."""
+    why = f"{written(said)}, and it is not there"
+    return AuditBroken(f"the audit log ends too early, after entry {last}", why, FROM_A_BACKUP)

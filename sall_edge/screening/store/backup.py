@@ -16,11 +16,11 @@ from sqlalchemy import URL, create_engine, select
 from sqlalchemy.orm import Session
 
 from sall_edge.artifacts import sha256_of_file
-from sall_edge.errors import OutputError, StoreError, StoreFull
+from sall_edge.errors import OutputError, StoreError, StoreFull, StoreLocked
 from sall_edge.screening.store.audit import Kind
 from sall_edge.screening.store.database import DATABASE_NAME, database_errors
 from sall_edge.screening.store.files import PHOTOGRAPHS, make_photograph_folders
-from sall_edge.screening.store.head import HEAD_NAME
+from sall_edge.screening.store.head import HEAD_NAME, head_bytes, read_head
 from sall_edge.screening.store.header import HEADER_NAME
 from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.locks import Hold, Lock, locked
@@ -39,6 +39,8 @@ _MEMBER = re.compile(
     rf"|{PHOTOGRAPHS}/[0-9a-f]{{2}}/[0-9a-f]{{64}}\.(?:sealed|plain)"
 )
 """What a backup may hold; anything else in a tar file could be written anywhere."""
+
+ANOTHER_COPY = "take another copy of it, or an older backup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +68,21 @@ def write_backup(store: Store, path: Path) -> Backup:
         path: Replaced if it is there; whole or not at all.
 
     Raises:
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or would lie in the store itself.
         StoreError: A photograph cannot be read, or the store is busy deleting for long.
+        AuditBroken: The head of the log is gone, or not the store's.
     """
+    if store.folder.resolve() in path.resolve().parents:
+        why = "it lies in the store: it could replace one of its files, and is lost with its disk"
+        raise OutputError(f"cannot write the backup {path}", why, "name a place outside the store, on another disk")
     with locked(store.folder, Lock.KEEPING, how=Hold.SHARED), _private_file(path) as (file, temporary):
-        head = (store.folder / HEAD_NAME).read_bytes()  # before the copy, which holds it and may hold more
+        head = read_head(store.folder, store.seal)  # before the copy, which holds it and may hold more
         snapshot = temporary.with_suffix(".db")
         try:
             digests = _snapshot(store, snapshot, path)
             with tarfile.open(fileobj=file, mode="w:", format=tarfile.PAX_FORMAT) as tar:
                 _add(tar, HEADER_NAME, (store.folder / HEADER_NAME).read_bytes())
-                _add(tar, HEAD_NAME, head)
+                _add(tar, HEAD_NAME, head_bytes(head, store.seal))
                 with snapshot.open("rb") as database:
                     tar.addfile(_member(DATABASE_NAME, snapshot.stat().st_size), database)
                 for digest in digests:
@@ -109,12 +115,25 @@ def restore(archive: Path, folder: Path, key: Key | None = None) -> Path:
             digest = _unpack(archive, new)
         except (tarfile.TarError, EOFError) as cause:
             why = f"it cannot be read to its end: {cause}"
-            raise StoreError(f"{archive} is not a whole backup", why, "take another copy of it") from cause
-        with read_store(new, key) as reader:
+            raise StoreError(f"{archive} is not a whole backup", why, ANOTHER_COPY) from cause
+        with _said_of(archive, new), read_store(new, key) as reader:
             verify(reader)
         with Store(new, key) as store:
             store.note(Kind.RESTORED, {"sha256": digest})
     return folder
+
+
+@contextmanager
+def _said_of(archive: Path, unpacked: Path) -> Iterator[None]:
+    """What is wrong with a store that has no name yet, as an error of the backup that it came out of."""
+    try:
+        yield
+    except StoreLocked as problem:
+        what = problem.what.replace(f"the store {unpacked}", f"the backup {archive}")
+        raise StoreLocked(what, problem.why, problem.fix) from problem
+    except StoreError as problem:
+        why = f"{problem.what}: {problem.why}".replace(f"{unpacked}/", "").replace(str(unpacked), "what is in it")
+        raise type(problem)(f"{archive} is not a whole backup", why, ANOTHER_COPY) from problem
 
 
 def _unpack(archive: Path, folder: Path) -> str:
@@ -134,7 +153,8 @@ def _unpack(archive: Path, folder: Path) -> str:
             data = tar.extractfile(member)
             if data is not None:
                 _write(path, data)
-    flush(folder / PHOTOGRAPHS)
+    for of_first_byte in (folder / PHOTOGRAPHS).iterdir():
+        flush(of_first_byte)
     return sha256_of_file(archive)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from sall_edge.errors import AuditBroken, StoreError, StoreFull
+from sall_edge.screening.store.audit import FROM_A_BACKUP
 
 __all__ = ["DATABASE_NAME", "database_errors", "open_database"]
 
@@ -61,8 +62,6 @@ def database_errors(folder: Path) -> Iterator[None]:
         if _FULL in why:
             raise StoreFull(f"the store {folder} has no room", why, "free room on its disk") from cause
         if any(words in why for words in _DAMAGED):
-            raise AuditBroken(
-                f"the database of the store {folder} is damaged", why, "restore a backup: sall-edge store restore"
-            ) from cause
+            raise AuditBroken(f"the database of the store {folder} is damaged", why, FROM_A_BACKUP) from cause
         fix = "check that the folder may be written, and that its disk works"
         raise StoreError(f"the store {folder} cannot be used", why, fix) from cause

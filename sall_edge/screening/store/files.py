@@ -1,6 +1,5 @@
 """The photographs' files, and files that are on the disk for good before anything says that they are there."""
 
-import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from sall_edge.errors import StoreError, StoreFull
 from sall_edge.screening.store.seal import Seal
-from sall_edge.writing import flush
+from sall_edge.writing import NO_ROOM, flush
 
 __all__ = [
     "PHOTOGRAPHS",
@@ -26,13 +25,11 @@ TEMPORARY = ".tmp"
 RESERVE_BYTES = 64 << 20
 """Left free by `check_room`: for the database, its write-ahead log, the audit log, and for deleting by retention."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
 
 def storage_error(cause: OSError, path: Path) -> StoreError:
     """What the operating system says of a file, as an error that a person can act on."""
     why = cause.strerror or str(cause)
-    if cause.errno in _FULL:
+    if cause.errno in NO_ROOM:
         return StoreFull(f"there is no room for {path}", why, "free room on the store's disk")
     return StoreError(f"cannot use {path}", why, "check that the folder may be written, and that its disk works")
 
@@ -124,8 +121,9 @@ class PhotographFiles:
         """
         path = self.path(digest)
         if not path.parent.is_dir():  # a copy of the store by a tool that leaves empty folders out
-            path.parent.mkdir(mode=0o700, parents=True)
-            flush(self._root)
+            for folder in (self._root, path.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                flush(folder.parent)
         put(path, self._seal.close(data, about=_about(digest)))
 
     def read(self, digest: str) -> bytes:
@@ -147,8 +145,16 @@ class PhotographFiles:
         return plain
 
     def remove(self, digest: str) -> None:
-        """No such file any more."""
-        self.path(digest).unlink(missing_ok=True)
+        """No such file any more.
+
+        Raises:
+            StoreError: It cannot be removed.
+        """
+        path = self.path(digest)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as cause:
+            raise storage_error(cause, path) from cause
 
     def digests(self) -> Iterator[str]:
         """Hashes of the files that are there."""

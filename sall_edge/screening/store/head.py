@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sall_edge.errors import AuditBroken
-from sall_edge.screening.store.audit import FROM_A_BACKUP, Head, check_entry
+from sall_edge.screening.store.audit import FROM_A_BACKUP, Head, check_entry, ended_early, written
 from sall_edge.screening.store.files import staged
 from sall_edge.screening.store.seal import Seal
 from sall_edge.screening.store.tables import AuditRow
@@ -65,10 +65,9 @@ def check_head(session: Session, head: Head, seal: Seal) -> Head:
     entry = session.get(AuditRow, head.seq)
     if entry is None:
         last = session.scalars(select(AuditRow.seq).order_by(AuditRow.seq.desc()).limit(1)).one_or_none() or 0
-        why = f"the store wrote entry {head.seq} with hash {head.hash[:16]}…, and it is not there"
-        raise AuditBroken(f"the audit log ends too early, after entry {last}", why, FROM_A_BACKUP)
+        raise ended_early(last, head)
     if entry.hash != head.hash:
-        why = f"the store wrote entry {head.seq} with hash {head.hash[:16]}…, and another one is in its place"
+        why = f"{written(head)}, and another one is in its place"
         raise AuditBroken(f"the audit log is broken at or before entry {head.seq}", why, FROM_A_BACKUP)
     for later in session.scalars(select(AuditRow).where(AuditRow.seq > head.seq).order_by(AuditRow.seq)):
         head = check_entry(later, head, seal)

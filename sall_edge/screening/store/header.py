@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sall_edge.errors import StoreError, StoreLocked
 from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.seal import KeySeal, NoSeal, Seal
+from sall_edge.spec import broken_rules
 
 __all__ = ["HEADER_NAME", "StoreHeader", "new_header", "read_header", "unlock"]
 
@@ -58,7 +59,8 @@ def read_header(folder: Path) -> StoreHeader:
     try:
         known = json.loads((folder / HEADER_NAME).read_bytes())
     except (OSError, ValueError) as cause:
-        raise StoreError(f"{folder} is not a store", f"{HEADER_NAME}: {cause}", fix) from cause
+        why = cause.strerror if isinstance(cause, OSError) else str(cause)
+        raise StoreError(f"{folder} is not a store", f"{HEADER_NAME}: {why}", fix) from cause
     if not isinstance(known, dict) or known.get("format") != FORMAT:
         raise StoreError(f"{folder} is not a store", f"{HEADER_NAME} is of another program", fix)
     if known.get("format_version") != FORMAT_VERSION:
@@ -67,7 +69,7 @@ def read_header(folder: Path) -> StoreHeader:
     try:
         return StoreHeader.model_validate(known)
     except ValidationError as cause:
-        raise StoreError(f"{folder} is not a store", f"{HEADER_NAME}: {cause}", fix) from cause
+        raise StoreError(f"{folder} is not a store", f"{HEADER_NAME}: {broken_rules(cause)}", fix) from cause
 
 
 def unlock(folder: Path, header: StoreHeader, key: Key | None) -> Seal:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sall_edge.errors import OutputError, StoreLocked
+from sall_edge.writing import flush
 
 __all__ = ["KEY_BYTES", "Key", "key_from_command", "key_from_file", "write_new_key"]
 
@@ -31,21 +32,33 @@ class Key:
 
 
 def write_new_key(path: Path) -> Path:
-    """A new file with a random key, for its owner only.
+    """A new file with a random key, for its owner only; on the disk before anything is encrypted with it.
 
     Raises:
         OutputError: The file is there already, or cannot be written.
     """
-    fix = "name another file: whoever overwrites a key loses the store that it opens"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as cause:
+        fix = "name another file: whoever overwrites a key loses the store that it opens"
+        raise OutputError(f"cannot write the key {path}", "it is there already", fix) from cause
     except OSError as cause:
-        raise OutputError(f"cannot write the key {path}", cause.strerror or str(cause), fix) from cause
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(descriptor)
+        raise _unwritten(path, cause) from cause
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(descriptor)
+        flush(path.parent)  # or a power cut takes the key's name, and with it every store that it was given to
+    except OSError as cause:
+        path.unlink(missing_ok=True)  # no half a key
+        raise _unwritten(path, cause) from cause
     return path
+
+
+def _unwritten(path: Path, cause: OSError) -> OutputError:
+    fix = "check that the folder exists, may be written and has room"
+    return OutputError(f"cannot write the key {path}", cause.strerror or str(cause), fix)
 
 
 def key_from_file(path: Path) -> Key:
@@ -77,12 +90,14 @@ def key_from_command(command: str, *, timeout_s: float = 30.0) -> Key:
     Raises:
         StoreLocked: It cannot be run, fails, takes too long, or prints something else.
     """
-    name = f"the key command {command!r}"
     fix = "run it by hand: it has to print the 32 bytes of the key and nothing else"
+    name = "the key command"
     try:
-        done = subprocess.run(shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s)
-    except subprocess.TimeoutExpired as cause:
-        raise StoreLocked(f"{name} gave no key", f"it did not end within {timeout_s:g} s", fix) from cause
+        words = shlex.split(command)
+        name = f"the key command {words[0]!r}"  # its arguments may hold a PIN, and errors are kept in logs
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise StoreLocked(f"{name} gave no key", f"it did not end within {timeout_s:g} s", fix) from None
     except (OSError, ValueError, IndexError) as cause:  # not there, an open quotation mark, no word at all
         raise StoreLocked(f"{name} cannot be run", str(cause), fix) from cause
     if done.returncode != 0:

@@ -6,16 +6,19 @@ from typing import cast
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from sall_edge.errors import StoreError
+from sall_edge.errors import AuditBroken, StoreError
+from sall_edge.screening.store.audit import FROM_A_BACKUP
 from sall_edge.screening.store.database import DATABASE_NAME
+from sall_edge.writing import flush
 
 __all__ = [
     "REVISION",
-    "check_not_newer",
+    "check_known",
     "copy_database",
     "keep_copy",
     "make_tables",
     "migration_copies",
+    "remove_copies",
     "revision_of",
 ]
 
@@ -31,16 +34,19 @@ def revision_of(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
-def check_not_newer(folder: Path, revision: str | None) -> None:
+def check_known(folder: Path, revision: str | None) -> None:
     """Nothing, where this program knows the step.
 
     Raises:
         StoreError: It does not: the store is of a newer program.
+        AuditBroken: There are no tables: an empty file stands where the database was.
     """
+    if revision is None:
+        raise AuditBroken(f"the database of the store {folder} is damaged", "it holds no tables", FROM_A_BACKUP)
     from alembic.script import ScriptDirectory
 
     steps = [step.revision for step in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
-    if revision is not None and revision not in steps:
+    if revision not in steps:
         why = f"its tables are at step {revision}; this program knows steps up to {REVISION}"
         fix = "upgrade sall-edge; a store is never taken back to an older form"
         raise StoreError(f"the store {folder} was written by a newer sall-edge", why, fix)
@@ -68,6 +74,15 @@ def keep_copy(folder: Path, engine: Engine, revision: str | None) -> Path:
 def migration_copies(folder: Path) -> list[Path]:
     """What `keep_copy` left in this store."""
     return sorted(folder.glob(f"{DATABASE_NAME}.before-*"))
+
+
+def remove_copies(folder: Path) -> None:
+    """Removes what `keep_copy` left, for good: it still holds whoever is about to be deleted."""
+    copies = migration_copies(folder)
+    for copy in copies:
+        copy.unlink()
+    if copies:
+        flush(folder)
 
 
 def copy_database(engine: Engine, path: Path) -> None:

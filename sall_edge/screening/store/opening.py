@@ -20,7 +20,7 @@ from sall_edge.screening.store.files import RESERVE_BYTES, make_photograph_folde
 from sall_edge.screening.store.head import HEAD_NAME, head_bytes
 from sall_edge.screening.store.header import HEADER_NAME, new_header
 from sall_edge.screening.store.key import Key
-from sall_edge.screening.store.migrate import REVISION, check_not_newer, keep_copy, make_tables, revision_of
+from sall_edge.screening.store.migrate import REVISION, check_known, keep_copy, make_tables, revision_of
 from sall_edge.screening.store.store import Store
 from sall_edge.screening.store.tables import AuditRow, PhotographRow
 from sall_edge.writing import flush
@@ -83,7 +83,7 @@ def _migrate(store: Store) -> None:
         revision = revision_of(session.connection())
     if revision == REVISION:
         return
-    check_not_newer(store.folder, revision)
+    check_known(store.folder, revision)
     keep_copy(store.folder, store.engine, revision)
     with store.change() as session:
         make_tables(session.connection())

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session, selectinload
 
 from sall_edge.errors import StoreError
 from sall_edge.screening.examination.record import Examination
+from sall_edge.screening.store.audit import FROM_A_BACKUP
 from sall_edge.screening.store.database import DATABASE_NAME, database_errors, open_database
 from sall_edge.screening.store.files import PhotographFiles
 from sall_edge.screening.store.header import read_header, unlock
 from sall_edge.screening.store.key import Key
-from sall_edge.screening.store.migrate import REVISION, check_not_newer, revision_of
+from sall_edge.screening.store.migrate import REVISION, check_known, revision_of
 from sall_edge.screening.store.rows import examination_from_row, utc_text
 from sall_edge.screening.store.tables import ExaminationRow, PhotographRow
 
@@ -43,8 +44,7 @@ class StoreReader:
         self.seal = unlock(folder, self.header, key)
         self.files = PhotographFiles(folder, self.seal)
         if not (folder / DATABASE_NAME).is_file():  # or SQLite would make an empty one
-            fix = "restore a backup: sall-edge store restore"
-            raise StoreError(f"the store {folder} is damaged", f"{DATABASE_NAME} is missing", fix)
+            raise StoreError(f"the store {folder} is damaged", f"{DATABASE_NAME} is missing", FROM_A_BACKUP)
         self.engine = open_database(folder)
 
     @contextmanager
@@ -135,7 +135,7 @@ def read_store(folder: Path, key: Key | None = None) -> StoreReader:
         with store.session() as session:
             revision = revision_of(session.connection())
         if revision != REVISION:
-            check_not_newer(folder, revision)
+            check_known(folder, revision)
             why = f"its tables are at step {revision}, and reading changes nothing; this program needs {REVISION}"
             raise StoreError(f"the store {folder} was written by an older sall-edge", why, "sall-edge store migrate")
     except BaseException:

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta, timezone
 
 from sqlalchemy import select
 
-from sall_edge.screening.store.migrate import migration_copies
 from sall_edge.screening.store.reader import StoreReader
 from sall_edge.screening.store.rows import utc_text
 from sall_edge.screening.store.store import Store
@@ -51,7 +50,7 @@ def expired(store: StoreReader, *, keep_days: int, now: datetime | None = None) 
 
 
 def retain(store: Store, *, keep_days: int, now: datetime | None = None) -> tuple[Expired, ...]:
-    """Deletes what `expired` names, and the copies that migrations left, since these still hold it; what was deleted.
+    """Deletes what `expired` names; what was deleted.
 
     Raises:
         StoreError: The store is busy for long; what was deleted until then stays deleted.
@@ -59,7 +58,4 @@ def retain(store: Store, *, keep_days: int, now: datetime | None = None) -> tupl
     gone = expired(store, keep_days=keep_days, now=now)
     for one in gone:
         store.delete(one.examination_id, why=f"finished more than {keep_days} days ago")
-    if gone:
-        for copy in migration_copies(store.folder):
-            copy.unlink()
     return gone

@@ -24,6 +24,7 @@ from sall_edge.screening.store.files import RESERVE_BYTES, check_room, storage_e
 from sall_edge.screening.store.head import HEAD_NAME, check_head, read_head, stage_head
 from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.locks import Hold, Lock, locked
+from sall_edge.screening.store.migrate import remove_copies
 from sall_edge.screening.store.reader import StoreReader
 from sall_edge.screening.store.rows import examination_from_row, fill_examination_row, fill_photograph_row
 from sall_edge.screening.store.tables import ExaminationRow, PhotographRow
@@ -121,18 +122,20 @@ class Store(StoreReader):
         self._save(examination, Kind.FINISHED)
 
     def delete(self, examination_id: str, *, why: str) -> None:
-        """Removes an examination, its person and its photographs; the log keeps that, and hashes.
+        """Removes an examination, its person and its photographs, and what migrations copied; the log keeps hashes.
 
         Args:
             examination_id: Finished or not.
             why: Stays in the log, so it names nobody.
 
         Raises:
-            StoreError: There is no such examination, or a backup is being written and goes on for long.
+            StoreError: There is no such examination, or a backup is being written and goes on for long; or it was
+                deleted, and a file that held it cannot be removed yet.
         """
         with locked(self.folder, Lock.KEEPING, how=Hold.ALONE), self.turn():
             with self.change() as session:
                 row = self._row(session, examination_id)
+                remove_copies(self.folder)  # before the commit: a process that dies now begins again
                 digests = {photograph.sha256 for photograph in row.photographs}
                 append(session, self.seal, Kind.DELETED, deletion_facts(row, why))
                 session.delete(row)
@@ -172,7 +175,7 @@ class Store(StoreReader):
             if staged is not None:
                 staged.replace(self.folder / HEAD_NAME)
         except OSError as cause:
-            raise storage_error(cause, self.folder / HEAD_NAME) from cause
+            raise storage_error(cause, Path(cause.filename or self.folder / HEAD_NAME)) from cause
         finally:
             if staged is not None:
                 staged.unlink(missing_ok=True)
@@ -183,9 +186,17 @@ class Store(StoreReader):
                 self.files.remove(digest)
 
     def _empty_write_ahead_log(self) -> None:
-        """What was deleted is still in it until it is written over."""
+        """What was deleted is still in it until it is written over.
+
+        Raises:
+            StoreError: Somebody reads an older state of the store for so long that it has to stay.
+        """
         with database_errors(self.folder), closing(self.engine.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            is_busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            what = f"what was deleted is still in the write-ahead log of the store {self.folder}"
+            fix = "end that process: the log goes when the last one closes the store"
+            raise StoreError(what, "another process has been reading the store for long", fix)
 
     def _save(self, examination: Examination, kind: Kind) -> None:
         with self.turn(), self.change() as session:

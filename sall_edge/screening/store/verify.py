@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from sall_edge.errors import AuditBroken, StoreError
-from sall_edge.screening.store.audit import FROM_A_BACKUP, Head, Kind, broken, check_entry
+from sall_edge.screening.store.audit import FROM_A_BACKUP, Head, Kind, broken, check_entry, ended_early, written
 from sall_edge.screening.store.head import read_head
 from sall_edge.screening.store.header import HEADER_NAME
 from sall_edge.screening.store.locks import Hold, Lock, locked
@@ -132,11 +132,9 @@ def _checked_heads(logged: _Logged, said: Head, kept: str | None) -> Head:
     """The last entry, where the log holds the head that the store said and the one that was kept elsewhere."""
     last = logged.head
     if last is None or last.seq < said.seq:
-        seq = 0 if last is None else last.seq
-        why = f"the store wrote entry {said.seq} with hash {said.hash[:16]}…, and it is not there"
-        raise AuditBroken(f"the audit log ends too early, after entry {seq}", why, FROM_A_BACKUP)
+        raise ended_early(0 if last is None else last.seq, said)
     if said.hash not in logged.hashes:
-        raise broken(said.seq, f"the store wrote it with hash {said.hash[:16]}…, and another one is in its place")
+        raise broken(said.seq, f"{written(said)}, and another one is in its place")
     if kept is not None and kept not in logged.hashes:
         why = "its entries fit each other, so the log was cut short and went on, or was written anew as a whole"
         raise AuditBroken(f"the audit log does not hold the entry with hash {kept[:16]}…", why, FROM_A_BACKUP)

@@ -84,7 +84,7 @@ def test_a_scale_that_the_programme_does_not_know_is_refused_with_both_scales() 
 def test_an_unknown_name_lists_what_there_is() -> None:
     with pytest.raises(ExaminationError, match="there is no programme scotland") as refused:
         load_programme("scotland")
-    assert refused.value.why == "the programmes are icdr, icdr-one-photograph, nhs"
+    assert refused.value.why == "these ship: icdr, icdr-one-photograph, nhs"
     assert "docs/programmes.md" in refused.value.fix
 
 

@@ -114,6 +114,28 @@ def test_a_copy_of_a_store_without_its_empty_folders_goes_on(store: Store) -> No
     shutil.rmtree(store.folder / "photographs")
     put_examination(store)
     assert verify(store).files == 3
+    for path in (store.folder / "photographs").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert (store.folder / "photographs").stat().st_mode & 0o077 == 0
+
+
+def test_a_photograph_that_cannot_be_written_or_removed_is_named(
+    store: Store, stored: Examination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(store.folder / "photographs")
+    (store.folder / "photographs").touch()
+    with pytest.raises(StoreError, match=r"cannot use .*/photographs") as said:
+        put_examination(store)
+    assert said.value.why == "Not a directory"
+
+    def refuse(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    path = store.files.path(stored.photographs[0].sha256)
+    with pytest.raises(StoreError, match="Permission denied") as said:
+        store.files.remove(stored.photographs[0].sha256)
+    assert said.value.what == f"cannot use {path}"
 
 
 def test_an_examination_is_begun_once(store: Store) -> None:

@@ -1,5 +1,6 @@
 """Backups made while others write, and stores made of them."""
 
+import os
 import tarfile
 import threading
 from io import BytesIO
@@ -79,6 +80,19 @@ def test_deleting_waits_for_a_backup(store: Store, stored: Examination, monkeypa
     store.delete(stored.examination_id, why="asked for")
 
 
+def test_a_backup_and_a_verification_wait_for_deleting(
+    store: Store, stored: Examination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "PATIENCE_S", 0.05)
+    with locked(store.folder, Lock.KEEPING):
+        with pytest.raises(StoreError, match="is busy"):
+            write_backup(store, tmp_path / "backup.tar")
+        with pytest.raises(StoreError, match="is busy"):
+            verify(store)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    assert write_backup(store, tmp_path / "backup.tar").photographs == 3
+
+
 def _with_members(archive: Path, **changed: bytes | None) -> Path:
     """The backup with other members: None takes one out."""
     path = archive.with_name("changed.tar")
@@ -105,13 +119,16 @@ def test_a_backup_that_was_changed_is_refused_and_nothing_appears(
         ({one: None}, AuditBroken, "cannot read the photograph"),
         ({"head.json": None}, AuditBroken, "cannot be trusted"),
         ({"store.json": None}, StoreError, "is not a store"),
-        ({"store.db": None}, StoreError, "is damaged"),
+        ({"store.db": None}, StoreError, "store.db is missing"),
+        ({"store.db": b""}, AuditBroken, "it holds no tables"),
         ({"../escaped": b""}, StoreError, "which no backup does"),
         ({"/tmp/escaped": b""}, StoreError, "which no backup does"),
     ]
     for changed, kind, words in cases:
-        with pytest.raises(kind, match=words):
+        with pytest.raises(kind, match=words) as said:
             restore(_with_members(archive, **changed), tmp_path / "restored", key)
+        assert said.value.what.startswith(str(tmp_path / "changed.tar"))
+        assert ".tmp" not in str(said.value)
     link = tarfile.TarInfo("head.json")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     with tarfile.open(tmp_path / "link.tar", "w") as tar:
@@ -137,19 +154,52 @@ def test_restoring_needs_the_key_and_an_empty_place(
     store: Store, stored: Examination, key: Key, tmp_path: Path
 ) -> None:
     archive = write_backup(store, tmp_path / "backup.tar").path
-    with pytest.raises(StoreLocked):
+    with pytest.raises(StoreLocked, match="is encrypted") as said:
         restore(archive, tmp_path / "restored", None)
+    assert said.value.what == f"the backup {archive} is encrypted"
+    with pytest.raises(StoreLocked, match="does not fit the backup"):
+        restore(archive, tmp_path / "restored", Key(secret=bytes(32)))
     with pytest.raises(StoreError, match="not empty"):
         restore(archive, store.folder, key)
     with pytest.raises(StoreError, match="name a file that store backup wrote"):
         restore(tmp_path / "gone.tar", tmp_path / "restored", key)
 
 
-def test_a_damaged_photograph_is_said_when_the_backup_is_made(
-    store: Store, stored: Examination, tmp_path: Path
+def test_the_store_that_appears_is_on_the_disk(
+    store: Store, stored: Examination, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Every file and, after it, every folder that has its name; no power is cut here."""
+    archive = write_backup(store, tmp_path / "backup.tar").path
+    flushed: list[str] = []
+
+    def noted(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        flushed.append(path.name if path.is_file() else f"{path.name}/")
+
+    monkeypatch.setattr(os, "fsync", noted)
+    restore(archive, tmp_path / "restored", key)
+    for photograph in stored.photographs:
+        file = store.files.path(photograph.sha256)
+        assert flushed.index("photographs/") < flushed.index(file.name) < flushed.index(f"{file.parent.name}/")
+    assert flushed[-2].startswith(".restored.")
+    assert flushed[-1] == f"{tmp_path.name}/"
+
+
+def test_a_backup_does_not_lie_in_the_store(store: Store) -> None:
+    before = (store.folder / "store.db").read_bytes()
+    for place in (store.folder / "store.db", store.folder / "photographs" / ".." / "backup.tar"):
+        with pytest.raises(OutputError, match="it lies in the store") as said:
+            write_backup(store, place)
+        assert said.value.fix == "name a place outside the store, on another disk"
+    assert (store.folder / "store.db").read_bytes() == before
+
+
+def test_damage_is_said_when_the_backup_is_made(store: Store, stored: Examination, tmp_path: Path) -> None:
     store.files.path(stored.photographs[0].sha256).write_bytes(b"damage")
     with pytest.raises(StoreError, match=stored.photographs[0].sha256):
+        write_backup(store, tmp_path / "backup.tar")
+    (store.folder / "head.json").unlink()
+    with pytest.raises(AuditBroken, match="cannot be trusted"):
         write_backup(store, tmp_path / "backup.tar")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 

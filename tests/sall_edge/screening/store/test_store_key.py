@@ -1,7 +1,10 @@
 """Where a key comes from, and what it opens."""
 
+import errno
+import os
 import shlex
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,29 @@ def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="whoever overwrites a key loses the store"):
         write_new_key(tmp_path / "key")
     assert (tmp_path / "key").read_bytes() == before
+
+
+def test_a_key_that_cannot_be_written_is_said_and_no_half_of_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OutputError, match="No such file") as said:
+        write_new_key(tmp_path / "gone" / "key")
+    assert said.value.fix == "check that the folder exists, may be written and has room"
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_new_key(tmp_path / "key")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_key_and_its_name_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    write_new_key(tmp_path / "key")
+    assert flushed == [tmp_path / "key", tmp_path]
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
@@ -75,6 +101,14 @@ def test_a_command_gives_the_key_without_a_shell() -> None:
 def test_a_command_without_a_key_is_said(command: str, words: str) -> None:
     with pytest.raises(StoreLocked, match=words):
         key_from_command(command)
+
+
+def test_what_a_command_was_given_is_in_no_error() -> None:
+    for command in ("false --pin 1234", "no-such-program --pin 1234", "sleep 30 1234"):
+        with pytest.raises(StoreLocked) as said:
+            key_from_command(command, timeout_s=0.2)
+        assert f"the key command '{command.split()[0]}'" in said.value.what
+        assert "1234" not in "".join(traceback.format_exception(said.value))
 
 
 def test_a_command_that_hangs_is_ended() -> None:

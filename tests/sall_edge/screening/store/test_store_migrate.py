@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from fakes.stored_examination import put_examination
 
-from sall_edge.errors import StoreError
+from sall_edge.errors import AuditBroken, StoreError
 from sall_edge.screening.examination.record import Examination
 from sall_edge.screening.store import migrate, opening, reader
 from sall_edge.screening.store.key import Key
@@ -112,6 +112,16 @@ def test_a_newer_store_is_refused(
             opening_it(folder, key)
         assert said.value.why == f"its tables are at step r9999; this program knows steps up to {REVISION}"
         assert "upgrade sall-edge" in said.value.fix
+
+
+def test_a_database_without_tables_is_damage_and_no_older_store(tmp_path: Path) -> None:
+    folder = create_store(tmp_path / "store")
+    (folder / "store.db").write_bytes(b"")
+    for opening_it in (open_store, read_store):
+        with pytest.raises(AuditBroken, match="it holds no tables") as said:
+            opening_it(folder)
+        assert "restore a backup" in said.value.fix
+    assert not migration_copies(folder)
 
 
 def test_the_copy_goes_with_what_retention_deletes(store: Store, key: Key) -> None:

@@ -43,14 +43,18 @@ def test_a_place_that_cannot_be_written_is_said(key: Key) -> None:
 
 
 def test_a_folder_that_is_no_store_is_said(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is not a store"):
+    with pytest.raises(StoreError, match="is not a store") as said:
         open_store(tmp_path)
+    assert said.value.why == "store.json: No such file or directory"
     header = tmp_path / "store.json"
     for content, words in (
         ("{}", "is of another program"),
         ("no JSON", "Expecting value"),
         ('{"format": "sall-edge store", "format_version": 2}', "format version 2; this program reads version 1"),
-        ('{"format": "sall-edge store", "format_version": 1, "store_id": "x", "salt": "y"}', "salt"),
+        (
+            '{"format": "sall-edge store", "format_version": 1, "store_id": "x", "salt": "y"}',
+            "salt: String",
+        ),
     ):
         header.write_text(content)
         with pytest.raises(StoreError, match=words):
