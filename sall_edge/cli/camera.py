@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["camera"]
 
-KEYS = "[space] photograph   [g] give up   [q] leave"
+KEYS = "[space] photograph   [g] give up   [s] other eye   [q] leave"
 
 
 def _not_empty(person: str | None) -> str | None:
@@ -65,9 +65,10 @@ def camera(
     """Examines people: aim, take, judge, store, report. With --json every event is a line on stdout.
 
     With --person that person; without, a live camera asks for each, and a hot folder or DICOM examines whoever the
-    photographs are of. Keys: space takes the photograph, g gives it up, q leaves the examination; from a pipe lines of
-    release, give_up, leave. An examination that was left, or ended by Ctrl-C or SIGTERM, is taken up again when its
-    person comes back. Exit 0: finished; 1: left, or failed with a reason; 130, 143: ended by a signal.
+    photographs are of. Keys: space takes the photograph, g gives it up, s says that the last one is of the other eye,
+    q leaves the examination; from a pipe lines of release, give_up, other_eye, leave. An examination that was left, or
+    ended by Ctrl-C or SIGTERM, is taken up again when its person comes back. Exit 0: finished; 1: left, or failed with
+    a reason; 130, 143: ended by a signal.
     """
     from sall_edge.cli.camera_view import NoView, view_of
     from sall_edge.cli.service_manager import ServiceManager

@@ -20,6 +20,8 @@ from sall_edge.screening.events import (
     PhotographSetAside,
     PhotographWanted,
     ReportWritten,
+    SideAsked,
+    SideCorrected,
 )
 from sall_edge.screening.examination.record import Outcome
 from sall_edge.screening.messages import Catalogue
@@ -158,6 +160,10 @@ def in_words(event: Event, catalogue: Catalogue, tasks: Sequence[Task]) -> str |
             if event.gradable:
                 return " – ".join([text("prompt.gradable"), *_reasons(event.reasons, catalogue, tasks)])
             return ", ".join(_reasons(event.reasons, catalogue, tasks))
+        case SideAsked():
+            return text("prompt.side_asked", eye=text(f"eye.{event.eye.value}"))
+        case SideCorrected():
+            return text("prompt.side_corrected", eye=text(f"eye.{event.eye_is.value}"))
         case PhotographSetAside():
             return text("prompt.set_aside", name=event.name, why=event.why)
         case CameraChanged():

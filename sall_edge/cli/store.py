@@ -89,11 +89,39 @@ def show(
     typer.echo(_line(found))
     for result in found.eyes.values():
         typer.echo(f"  {result.eye.value}  {result.outcome.value}  {' '.join(result.reasons)}")
-    for photograph in found.photographs:
+    for photograph, counted in zip(found.photographs, found.counted, strict=True):
         verdict = photograph.screened.verdict
         word = "unreadable" if verdict is None else verdict.value
         place = f"{photograph.eye.value} {photograph.view.value} {photograph.attempt}"
-        typer.echo(f"  photograph  {place}  {word}  {photograph.sha256}")
+        moved = "" if counted.eye is photograph.eye else f"  corrected to {counted.eye.value}"
+        typer.echo(f"  photograph  {place}  {word}  {photograph.sha256}  {photograph.photograph_id}{moved}")
+
+
+@store.command("correct-side")
+def correct_side(
+    folder: StoreFolder,
+    photographs: Annotated[list[str], typer.Argument(metavar="PHOTOGRAPH_ID...", help="Of the other eye; store show.")],
+    engine: Annotated[Path, typer.Option(help="Bundle folder of the engine that graded them; it is not run.")],
+    programme: Annotated[str, typer.Option(help="That was followed: a name, or a TOML of your own.")] = "icdr",
+    by: Annotated[str | None, typer.Option(help="Who says so, for the record.")] = None,
+    key: KeyFile = None,
+    key_command: KeyCommand = None,
+) -> None:
+    """Counts photographs of a finished examination for the other eye, and decides it anew; nothing is overwritten.
+
+    Each is an entry of its own in the log. sall-edge report writes the documents again, which say that it was done.
+    """
+    from sall_edge.artifacts import open_engine
+    from sall_edge.screening.examination.programme import load_programme
+    from sall_edge.screening.station.correcting import correct_side as correct_one_side
+    from sall_edge.screening.store.opening import open_store
+
+    followed, graded = load_programme(programme), open_engine(engine)
+    with open_store(folder, store_key(key, key_command)) as opened:
+        for one in photographs:
+            done = correct_one_side(opened, one, programme=followed, engine=graded, by=by)
+            said = done.corrections[-1]
+            typer.echo(f"{one}  {said.eye_was.value} -> {said.eye_is.value}  {done.outcome.value}")
 
 
 @store.command("backup")

@@ -13,7 +13,7 @@ from sall_edge.screening.station.controls import Command, Controls
 
 __all__ = ["KEYS", "wishes_from_stdin"]
 
-KEYS = {" ": Command.RELEASE, "g": Command.GIVE_UP, "q": Command.LEAVE}
+KEYS = {" ": Command.RELEASE, "g": Command.GIVE_UP, "s": Command.OTHER_EYE, "q": Command.LEAVE}
 """On a terminal one key is enough; from a pipe a line with the command's name is read."""
 
 WAIT_S = 0.2

@@ -22,6 +22,8 @@ __all__ = [
     "PhotographSetAside",
     "PhotographWanted",
     "ReportWritten",
+    "SideAsked",
+    "SideCorrected",
     "Waiting",
 ]
 
@@ -106,6 +108,27 @@ class PhotographJudged(_Event):
     trigger_to_stored_ms: float
 
 
+class SideAsked(_Event):
+    """Nothing more is wanted, and the disc of the last photograph lies on the other side than that of its eye.
+
+    `Command.OTHER_EYE` says within `wait_s` that it is of the other one; any other wish, or none, leaves it.
+    """
+
+    event: Literal["side_asked"] = "side_asked"
+    photograph_id: str
+    eye: Eye
+    wait_s: float
+
+
+class SideCorrected(_Event):
+    """A photograph counts for the other eye than it was taken for, after that was stored."""
+
+    event: Literal["side_corrected"] = "side_corrected"
+    photograph_id: str
+    eye_was: Eye
+    eye_is: Eye
+
+
 class PhotographSetAside(_Event):
     """A photograph arrived that belongs to no examination; it is kept where it is."""
 
@@ -154,6 +177,8 @@ Event = (
     | CameraChanged
     | Captured
     | PhotographJudged
+    | SideAsked
+    | SideCorrected
     | PhotographSetAside
     | ExaminationFinished
     | ReportWritten

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from fakes.stored_examination import begun, ended, with_photograph
+from fakes.stored_examination import begun, corrected, ended, with_photograph
 
 from sall_edge.screening.store.key import key_from_file
 from sall_edge.screening.store.opening import open_store
@@ -34,8 +34,11 @@ def _examine(folder: Path, key_file: Path) -> None:
                 examination, photograph = with_photograph(examination, data)
                 store.add_photograph(examination, photograph, data)
                 _say("added", examination.examination_id, photograph.photograph_id, photograph.sha256)
-            store.finish(ended(examination))
+            done = ended(examination)
+            store.finish(done)
             _say("finished", examination.examination_id)
+            store.correct(corrected(done))
+            _say("corrected", examination.examination_id)
 
 
 def _say(*words: object) -> None:

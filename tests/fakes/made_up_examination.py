@@ -17,7 +17,7 @@ from sall_edge.screening.examination.record import (
     View,
 )
 from sall_edge.screening.verdict import Failure, ScreenedPhotograph, TaskVerdict
-from sall_edge.spec import Eye, Task
+from sall_edge.spec import Eye, Role, Task
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=timezone.utc)
 
@@ -36,7 +36,12 @@ AMD = Task(
     referable_from=2,
 )
 QUALITY = Task(
-    name="quality", title="Image quality", column="quality", grades=("good", "impaired", "reject"), referable_from=2
+    name="quality",
+    title="Image quality",
+    column="quality",
+    grades=("good", "impaired", "reject"),
+    referable_from=2,
+    role=Role.QUALITY,
 )
 TASKS = (DR, AMD)
 POINTS = {"dr": 0.2, "amd": 0.1, "quality": 0.5}

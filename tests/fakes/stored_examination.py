@@ -12,6 +12,7 @@ from sall_edge.screening.examination.record import (
     EyeResult,
     Outcome,
     Person,
+    SideCorrection,
     TaskResult,
     View,
 )
@@ -19,7 +20,7 @@ from sall_edge.screening.store.store import Store
 from sall_edge.screening.verdict import ScreenedPhotograph, TaskVerdict, Verdict
 from sall_edge.spec import Backend, Eye, Precision
 
-__all__ = ["FILE_NAME", "NAME", "REFERENCE", "begun", "ended", "put_examination", "with_photograph"]
+__all__ = ["FILE_NAME", "NAME", "REFERENCE", "begun", "corrected", "ended", "put_examination", "with_photograph"]
 
 REFERENCE = "Clinic-0042"
 NAME = "Muster^Maria"
@@ -84,6 +85,21 @@ def ended(examination: Examination, *, finished_at: datetime | None = None) -> E
             "reasons": ("L:referable:dr",),
         }
     )
+
+
+def corrected(examination: Examination) -> Examination:
+    """The examination with its first photograph counted for the other eye, and another outcome than before."""
+    first = examination.counted[0]
+    correction = SideCorrection(
+        photograph_id=first.photograph_id,
+        eye_was=first.eye,
+        eye_is=Eye.LEFT if first.eye is Eye.RIGHT else Eye.RIGHT,
+        at=datetime.now(timezone.utc),
+        by="Grader Greta",
+        replaced=examination.outcome,
+    )
+    changed = {"corrections": (*examination.corrections, correction), "outcome": Outcome.URGENT_REFERRAL}
+    return examination.model_copy(update=changed)
 
 
 def put_examination(store: Store, *, photographs: int = 3, finished_at: datetime | None = None) -> Examination:

@@ -7,7 +7,7 @@ from enum import IntEnum
 from sall_edge.errors import ExaminationError
 from sall_edge.screening.examination.programme import Programme, ProgrammeTask, programme_task
 from sall_edge.screening.verdict import TaskVerdict
-from sall_edge.spec import Task
+from sall_edge.spec import Task, disease_tasks
 
 __all__ = ["Disease", "Level", "diseases_of"]
 
@@ -69,16 +69,16 @@ def diseases_of(
 
     Args:
         programme: What is asked.
-        tasks: All of the engine's.
+        tasks: The engine's; those that judge the photograph are no diseases, and are passed over.
         operating_points: The engine's, by task.
 
     Raises:
         ExaminationError: The engine does not grade a disease of the programme, or grades it on another scale; the
             programme is milder than the engine, has no operating point of its own where it needs one, or says nothing
-            of a task that the engine has.
+            of a disease that the engine grades.
     """
-    graded = {task.name: task for task in tasks}
-    unknown = [name for name in graded if name not in (*programme.diseases, *programme.quality_tasks)]
+    graded = {task.name: task for task in disease_tasks(tasks)}
+    unknown = [name for name in graded if name not in programme.diseases]
     if unknown:
         raise ExaminationError(
             f"the programme {programme.name} says nothing of {unknown[0]}, which the engine grades",

@@ -9,7 +9,6 @@
 No clock and no chance in here: times and identities are arguments.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,13 @@ from sall_edge.screening.examination.disease import diseases_of
 from sall_edge.screening.examination.findings import is_gradable, photograph_reasons
 from sall_edge.screening.examination.programme import Programme
 from sall_edge.screening.examination.record import Examination, ExaminedPhotograph, GivenUp, Person, View
+from sall_edge.screening.examination.refusals import (
+    check_asked,
+    check_grades,
+    check_open,
+    check_programme,
+    with_zone,
+)
 from sall_edge.screening.examination.rules import ViewState, judged, photographs_of, view_state
 from sall_edge.spec import Eye, Task
 
@@ -93,7 +99,7 @@ def begin(
         engine_sha256=engine.engine_sha256,
         image_spec_sha256=engine.image_spec_sha256,
         operating_points=dict(engine.operating_points),
-        started_at=_with_zone(at),
+        started_at=with_zone(at),
         not_examined=_left_out(programme, not_examined or {}),
     )
     return judged(begun, programme, diseases)
@@ -105,7 +111,7 @@ def wanted(examination: Examination, programme: Programme) -> Wanted | None:
     Raises:
         ExaminationError: The examination follows another programme.
     """
-    _check_programme(examination, programme)
+    check_programme(examination, programme)
     if examination.finished_at is not None:
         return None
     for asked in programme.photographs:
@@ -118,7 +124,7 @@ def wanted(examination: Examination, programme: Programme) -> Wanted | None:
             view=asked.view,
             attempt=len(taken) + 1,
             attempts_left=programme.max_attempts - len(taken) - 1,
-            reasons=photograph_reasons(taken[-1], programme) if taken else (),
+            reasons=photograph_reasons(taken[-1]) if taken else (),
         )
     return None
 
@@ -140,9 +146,9 @@ def with_photograph(
         ExaminationError: The examination is finished or follows another programme; the photograph is none that it asks
             for, is in it already, has the wrong attempt, or was graded by another engine or not completely.
     """
-    _check_open(examination)
-    _check_asked(examination, programme, photograph.eye, photograph.view)
-    _with_zone(photograph.taken_at)
+    check_open(examination)
+    check_asked(examination, programme, photograph.eye, photograph.view)
+    with_zone(photograph.taken_at)
     named = f"photograph {photograph.photograph_id}"
     if photograph.photograph_id in {taken.photograph_id for taken in examination.photographs}:
         raise ExaminationError(f"{named} is in the examination already", "each counts once", "leave it out")
@@ -150,8 +156,8 @@ def with_photograph(
     if photograph.attempt != attempt:
         why = f"{attempt - 1} were taken of {photograph.eye.value} {photograph.view.value} before"
         raise ExaminationError(f"{named} says that it is attempt {photograph.attempt}", why, f"number it {attempt}")
-    if is_gradable(photograph, programme):
-        _check_grades(examination, photograph, tasks)
+    if is_gradable(photograph):
+        check_grades(examination, photograph, tasks)
     grown = examination.model_copy(update={"photographs": (*examination.photographs, photograph)})
     return judged(grown, programme, diseases_of(programme, tasks, examination.operating_points))
 
@@ -166,8 +172,8 @@ def give_up(
     Raises:
         ExaminationError: The examination is finished, follows another programme, or does not ask for this view now.
     """
-    _check_open(examination)
-    _check_asked(examination, programme, eye, view)
+    check_open(examination)
+    check_asked(examination, programme, eye, view)
     if view_state(examination, programme, eye, view) is not ViewState.WANTED:
         raise ExaminationError(
             f"{eye.value} {view.value} cannot be given up",
@@ -185,8 +191,8 @@ def finish(examination: Examination, at: datetime) -> Examination:
     Raises:
         ExaminationError: It is finished already, or `at` lies before its start or has no time zone.
     """
-    _check_open(examination)
-    if _with_zone(at) < examination.started_at:
+    check_open(examination)
+    if with_zone(at) < examination.started_at:
         why = f"it was started at {examination.started_at.isoformat()}"
         raise ExaminationError(f"the examination cannot finish at {at.isoformat()}", why, "set the device's clock")
     return examination.model_copy(update={"finished_at": at})
@@ -207,58 +213,3 @@ def _left_out(programme: Programme, not_examined: Mapping[Eye, str]) -> dict[str
             "leave out one eye at most",
         )
     return left_out
-
-
-def _with_zone(at: datetime) -> datetime:
-    if at.utcoffset() is None:
-        why = "records are compared across devices and summer time"
-        raise ExaminationError(f"{at.isoformat()} has no time zone", why, "give UTC")
-    return at
-
-
-def _check_programme(examination: Examination, programme: Programme) -> None:
-    if programme.sha256 != examination.programme_sha256:
-        raise ExaminationError(
-            f"the examination follows another programme than this {programme.name}",
-            f"it was begun with {examination.programme} {examination.programme_sha256[:12]}, "
-            f"and this one is {programme.sha256[:12]}",
-            "finish it with the programme that it was begun with",
-        )
-
-
-def _check_open(examination: Examination) -> None:
-    if examination.finished_at is not None:
-        why = f"it was finished at {examination.finished_at.isoformat()}"
-        raise ExaminationError("nothing can be added to the examination", why, "begin another examination")
-
-
-def _check_asked(examination: Examination, programme: Programme, eye: Eye, view: View) -> None:
-    _check_programme(examination, programme)
-    if (why := examination.not_examined.get(eye.value)) is not None:
-        fix = "begin another examination with both eyes, or say which eye it is"
-        raise ExaminationError(f"the eye {eye.value} is left out of the examination", why, fix)
-    if view not in programme.views(eye):
-        asked = ", ".join(f"{one.eye.value} {one.view.value}" for one in programme.photographs)
-        what = f"the programme {programme.name} does not ask for {eye.value} {view.value}"
-        raise ExaminationError(what, f"it asks for {asked}", "say which of them it is, or take another programme")
-
-
-def _check_grades(examination: Examination, photograph: ExaminedPhotograph, tasks: Sequence[Task]) -> None:
-    screened = photograph.screened
-    graded_by = (screened.engine_sha256, screened.image_spec_sha256)
-    if graded_by != (examination.engine_sha256, examination.image_spec_sha256):
-        raise ExaminationError(
-            f"photograph {photograph.photograph_id} was graded by another engine",
-            f"{(screened.engine_sha256 or 'none')[:12]}, and the examination's is {examination.engine_sha256[:12]}",
-            "screen it with the examination's engine, or begin another examination",
-        )
-    for task in tasks:
-        verdict = screened.tasks.get(task.name)
-        probs = verdict.probs if verdict else ()
-        is_whole = len(probs) == len(task.grades) and all(math.isfinite(p) and 0 <= p <= 1 for p in probs)
-        if verdict is None or not is_whole or verdict.grade not in range(len(task.grades)):
-            raise ExaminationError(
-                f"photograph {photograph.photograph_id} has no grade of {task.name}",
-                f"{len(task.grades)} probabilities between 0 and 1 are needed, it has {list(probs)}",
-                "screen it again; if it stays, the engine is broken: sall-edge doctor",
-            )

@@ -4,11 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sall_edge.screening.examination.disease import Disease, Level
-from sall_edge.screening.examination.programme import Conflict, Programme
+from sall_edge.screening.examination.programme import Conflict
 from sall_edge.screening.examination.reasons import Reason
 from sall_edge.screening.examination.record import ExaminedPhotograph, TaskResult
 
-__all__ = ["Finding", "conflict_reasons", "doubts", "findings_on", "is_gradable", "photograph_reasons"]
+__all__ = [
+    "Finding",
+    "conflict_reasons",
+    "doubts",
+    "findings_on",
+    "is_gradable",
+    "is_of_doubtful_side",
+    "photograph_reasons",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +58,12 @@ class Finding:
         )
 
 
-def is_gradable(photograph: ExaminedPhotograph, programme: Programme) -> bool:
-    """Whether its grades count: readable, let through by the quality gate, and by the network's quality task if any."""
-    screened = photograph.screened
-    return screened.error is None and screened.gradable is True and not _is_rejected(photograph, programme)
+def is_gradable(photograph: ExaminedPhotograph) -> bool:
+    """Whether its grades count: readable, let through by the quality gate, and by the engine's quality task if any."""
+    return photograph.screened.error is None and photograph.screened.gradable is True
 
 
-def photograph_reasons(photograph: ExaminedPhotograph, programme: Programme) -> tuple[str, ...]:
+def photograph_reasons(photograph: ExaminedPhotograph) -> tuple[str, ...]:
     """What to tell the operator at once: why to take it again, or what is doubtful about it; empty if neither.
 
     A doubtful side is said while the person still sits there. It does not ask for a retake by itself: a second
@@ -64,17 +71,21 @@ def photograph_reasons(photograph: ExaminedPhotograph, programme: Programme) -> 
     """
     if photograph.screened.error is not None:
         return ("unreadable",)
-    if not is_gradable(photograph, programme):
-        return (*photograph.screened.reasons, *(["poor_quality"] if _is_rejected(photograph, programme) else []))
+    if not is_gradable(photograph):
+        return photograph.screened.reasons
     return doubts(photograph)
 
 
 def doubts(photograph: ExaminedPhotograph) -> tuple[str, ...]:
     """Why a human has to look at a gradable photograph whatever its grades are."""
-    is_other_eye = photograph.eye_seen is not None and photograph.eye_seen != photograph.eye
     is_unfamiliar = photograph.familiarity is not None and photograph.familiarity.is_unfamiliar
-    said = [(is_unfamiliar, Reason.UNFAMILIAR), (is_other_eye, Reason.LATERALITY)]
+    said = [(is_unfamiliar, Reason.UNFAMILIAR), (is_of_doubtful_side(photograph), Reason.LATERALITY)]
     return tuple(reason.key() for holds, reason in said if holds)
+
+
+def is_of_doubtful_side(photograph: ExaminedPhotograph) -> bool:
+    """Whether its disc lies on the side of the other eye than it counts for."""
+    return photograph.eye_seen is not None and photograph.eye_seen != photograph.eye
 
 
 def findings_on(photograph: ExaminedPhotograph, diseases: Sequence[Disease]) -> tuple[Finding, ...]:
@@ -107,8 +118,3 @@ def conflict_reasons(findings: Sequence[Finding], conflicts: Sequence[Conflict])
         if all(finding.level >= Level.IN_DOUBT and finding.probability < conflict.sure_from for finding in pair):
             keys.append(Reason.CONFLICT.key(*conflict.tasks))
     return tuple(keys)
-
-
-def _is_rejected(photograph: ExaminedPhotograph, programme: Programme) -> bool:
-    tasks = photograph.screened.tasks
-    return any(tasks[name].referable for name in programme.quality_tasks if name in tasks)

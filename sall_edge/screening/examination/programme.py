@@ -120,7 +120,6 @@ class Programme(Spec):
         good_photographs: Gradable photographs to take of each eye and view; one is enough once attempts are used up.
         tasks: One table for each disease and scale; of several scales of one disease the engine's is used.
         conflicts: Which diseases can be taken for each other.
-        quality_tasks: Tasks of an engine that judge the photograph; what is referable there is not gradable.
         not_assessed: What nobody should read from a result.
     """
 
@@ -133,7 +132,6 @@ class Programme(Spec):
     good_photographs: Annotated[int, Field(ge=1)] = 1
     tasks: Annotated[tuple[ProgrammeTask, ...], Field(min_length=1)]
     conflicts: tuple[Conflict, ...] = ()
-    quality_tasks: tuple[str, ...] = ("quality",)
     not_assessed: tuple[NotAssessed, ...] = ()
 
     @property
@@ -170,8 +168,6 @@ class Programme(Spec):
         for name, scale in scales:
             if scales.count((name, scale)) > 1:
                 raise ValueError(f"task {name} has the grades {', '.join(scale)} twice")
-        if both := [name for name in self.quality_tasks if name in self.diseases]:
-            raise ValueError(f"{both[0]} is a disease and a quality task")
         for conflict in self.conflicts:
             if conflict.tasks != tuple(name for name in self.diseases if name in conflict.tasks):
                 known, said = ", ".join(self.diseases), " and ".join(conflict.tasks)

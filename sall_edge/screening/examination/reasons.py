@@ -91,7 +91,7 @@ class NotAssessed(str, Enum):
     PERIPHERY = "periphery"
 
 
-PHOTOGRAPH_KEYS = frozenset({"unreadable", "poor_quality", Reason.LATERALITY.value, Reason.UNFAMILIAR.value})
+PHOTOGRAPH_KEYS = frozenset({"unreadable", Reason.LATERALITY.value, Reason.UNFAMILIAR.value})
 """What `findings.photograph_reasons` adds to the reasons of the quality gate."""
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "GivenUp",
     "Outcome",
     "Person",
+    "SideCorrection",
     "TaskResult",
     "View",
     "worst",
@@ -85,7 +86,7 @@ class ExaminedPhotograph(_Record):
         photograph_id: UUID of this taking; the file is known by `screened.sha256`, or `sha256` if unreadable.
         sha256: Of the file's bytes.
         suffix: Of the file, ".jpg".
-        eye: As the operator or the camera says.
+        eye: As the operator or the camera said when it was taken; `Examination.counted` knows what was corrected since.
         eye_seen: As the disc's side shows; None when it does not.
         view: What the programme asked for.
         attempt: 1 for the first photograph of this eye and view.
@@ -164,6 +165,25 @@ class GivenUp(_Record):
     why: str = ""
 
 
+class SideCorrection(_Record):
+    """A photograph that was taken for one eye and is of the other; nothing that was stored of it is changed.
+
+    Attributes:
+        photograph_id: Which.
+        eye_was, eye_is: Which eye it counted for, and which one it counts for from then on.
+        at: UTC.
+        by: Who said so, if the program was told.
+        replaced: The outcome that the examination was finished with before; None while it went on.
+    """
+
+    photograph_id: str
+    eye_was: Eye
+    eye_is: Eye
+    at: datetime
+    by: str | None = None
+    replaced: Outcome | None = None
+
+
 class Examination(_Record):
     """A person's visit; a new one is made for every change, and the last one is stored.
 
@@ -177,6 +197,7 @@ class Examination(_Record):
         operating_points: Threshold of the referable probability for each task.
         started_at, finished_at: UTC; not finished is None.
         photographs: In the order of their taking, the retaken ones among them.
+        corrections: Of photographs' sides, in the order in which they were said.
         given_up: Photographs that cannot be taken.
         not_examined: Why an eye that the programme asks for is left out, by `Eye` value: a prosthesis, say.
         eyes: Results so far, by `Eye` value; an eye that is left out has none.
@@ -195,8 +216,17 @@ class Examination(_Record):
     started_at: datetime
     finished_at: datetime | None = None
     photographs: tuple[ExaminedPhotograph, ...] = ()
+    corrections: tuple[SideCorrection, ...] = ()
     given_up: tuple[GivenUp, ...] = ()
     not_examined: dict[str, str] = {}
     eyes: dict[str, EyeResult] = {}
     outcome: Outcome = Outcome.INCOMPLETE
     reasons: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> tuple[ExaminedPhotograph, ...]:
+        """The photographs, each with the eye that it counts for by now; results follow from these."""
+        eyes = {correction.photograph_id: correction.eye_is for correction in self.corrections}
+        return tuple(
+            taken.model_copy(update={"eye": eyes.get(taken.photograph_id, taken.eye)}) for taken in self.photographs
+        )

@@ -35,13 +35,13 @@ class ViewState(Enum):
 
 def photographs_of(examination: Examination, eye: Eye, view: View) -> tuple[ExaminedPhotograph, ...]:
     """All that were taken of an eye and view, in order."""
-    return tuple(taken for taken in examination.photographs if (taken.eye, taken.view) == (eye, view))
+    return tuple(taken for taken in examination.counted if (taken.eye, taken.view) == (eye, view))
 
 
 def view_state(examination: Examination, programme: Programme, eye: Eye, view: View) -> ViewState:
     """Where it stands now."""
     taken = photographs_of(examination, eye, view)
-    good = sum(is_gradable(photograph, programme) for photograph in taken)
+    good = sum(is_gradable(photograph) for photograph in taken)
     is_given_up = any((given.eye, given.view) == (eye, view) for given in examination.given_up)
     if good < programme.good_photographs and not is_given_up and len(taken) < programme.max_attempts:
         return ViewState.WANTED
@@ -65,14 +65,14 @@ def judged(examination: Examination, programme: Programme, diseases: Sequence[Di
 
 def _eye_result(examination: Examination, programme: Programme, diseases: Sequence[Disease], eye: Eye) -> EyeResult:
     states = {view: view_state(examination, programme, eye, view) for view in programme.views(eye)}
-    gradable = [taken for taken in examination.photographs if taken.eye == eye and is_gradable(taken, programme)]
+    gradable = [taken for taken in examination.counted if taken.eye == eye and is_gradable(taken)]
     by_photograph = {taken.photograph_id: findings_on(taken, diseases) for taken in gradable}
     decisive = _decisive([finding for found in by_photograph.values() for finding in found], diseases)
     keys = [*_view_reasons(states), *_finding_reasons(decisive)]
     for taken in gradable:
         keys += doubts(taken)
         keys += conflict_reasons(by_photograph[taken.photograph_id], programme.conflicts)
-    if _repeated(examination, programme) & {taken.sha256 for taken in gradable}:
+    if _repeated(examination) & {taken.sha256 for taken in gradable}:
         keys.append(Reason.REPEATED.key())
     unanswered = [
         task_not_assessed(disease.name)
@@ -113,9 +113,9 @@ def _finding_reasons(decisive: Sequence[Finding]) -> list[str]:
     return [reason_of[one.level].key(one.disease.name) for one in decisive if one.level in reason_of]
 
 
-def _repeated(examination: Examination, programme: Programme) -> set[str]:
+def _repeated(examination: Examination) -> set[str]:
     """Hashes of gradable files that stand for more than one photograph of the person."""
-    hashes = [taken.sha256 for taken in examination.photographs if is_gradable(taken, programme)]
+    hashes = [taken.sha256 for taken in examination.photographs if is_gradable(taken)]
     return {sha256 for sha256 in hashes if hashes.count(sha256) > 1}
 
 

@@ -80,7 +80,7 @@ def compose(
         outcome=examination.outcome,
         outcome_title=words.text(f"outcome.{examination.outcome.value}"),
         follow_up=words.text(f"follow_up.{examination.outcome.value}"),
-        reasons=words.reasons_of_person(examination),
+        reasons=(*words.reasons_of_person(examination), *_corrections(examination, words)),
         eyes=tuple(_eye(examination, eye, diseases, words, pictures) for eye in EYES),
         retaken=tuple(_retaken(examination, words)),
         not_assessed=words.not_assessed(results),
@@ -170,7 +170,7 @@ def _standing(result: EyeResult | None, found: TaskResult | None) -> Standing:
 
 
 def _taken(examination: Examination, eye: Eye, view: View) -> list[ExaminedPhotograph]:
-    return [one for one in examination.photographs if (one.eye, one.view) == (eye, view)]
+    return [one for one in examination.counted if (one.eye, one.view) == (eye, view)]
 
 
 def _standing_for(examination: Examination, eye: Eye, view: View) -> ExaminedPhotograph | None:
@@ -204,15 +204,26 @@ def _shown(examination: Examination, eye: Eye, view: View, words: Words, picture
     )
 
 
+def _corrections(examination: Examination, words: Words) -> Iterator[str]:
+    """The photographs that count for the other eye than they were taken for, and which result this one replaces."""
+    for taken, counted in zip(examination.photographs, examination.counted, strict=True):
+        if taken.eye is not counted.eye:
+            places = {"eye": words.eye(counted.eye), "view": words.view(counted.view)}
+            yield words.text("document.side_corrected", **places)
+    replaced = [one.replaced for one in examination.corrections if one.replaced is not None]
+    if replaced:
+        yield words.text("document.replaced", outcome=words.text(f"outcome.{replaced[0].value}"))
+
+
 def _retaken(examination: Examination, words: Words) -> Iterator[str]:
     """Every photograph that is not shown: one line for those of a view that failed alike."""
     for eye in EYES:
         for view in View:
             shown = _standing_for(examination, eye, view)
             attempts: dict[str, list[str]] = {}
-            for photograph in _taken(examination, eye, view):
-                if photograph is not shown:
-                    attempts.setdefault(_why_retaken(photograph, words), []).append(str(photograph.attempt))
+            for number, photograph in enumerate(_taken(examination, eye, view), start=1):
+                if photograph != shown:
+                    attempts.setdefault(_why_retaken(photograph, words), []).append(str(number))
             places = {"eye": words.eye(eye), "view": words.view(view)}
             for why, numbers in attempts.items():
                 yield words.text("document.retaken_one", **places, number=", ".join(numbers), reasons=why)

@@ -64,7 +64,7 @@ def _problems(examination: Examination, manifest: EngineManifest, programme: Pro
         for view, photograph_id in result.chosen.items():
             if photograph_id not in known:
                 yield f"photograph {photograph_id} stands for eye {eye}, {view}, and is not there"
-            elif result.outcome is Outcome.NO_REFERRAL and not is_gradable(known[photograph_id], programme):
+            elif result.outcome is Outcome.NO_REFERRAL and not is_gradable(known[photograph_id]):
                 yield f"eye {eye} needs no referral, but its photograph of the {view} was not graded"
         if result.outcome is Outcome.NO_REFERRAL:
             yield from _no_referral(result, programme)

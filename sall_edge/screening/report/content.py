@@ -202,7 +202,7 @@ class Content:
         programme, operator: Title and name.
         cameras: Their names.
         outcome, outcome_title, follow_up: Of the person; what it says and what it means.
-        reasons: Why, in words, the eye before each.
+        reasons: Why, in words, the eye before each; and what was corrected since.
         eyes: The right one first, as a person stands in front of the reader.
         retaken, not_assessed, operating_points: Lines.
         made_by: Software and engine.

@@ -61,7 +61,7 @@ class Words:
 
     def is_gradable(self, photograph: ExaminedPhotograph) -> bool:
         """Whether its grades count in this programme."""
-        return is_gradable(photograph, self.programme)
+        return is_gradable(photograph)
 
     def quality(self, photograph: ExaminedPhotograph) -> str:
         """Gradable, or why not."""
@@ -71,7 +71,7 @@ class Words:
 
     def shortcomings(self, photograph: ExaminedPhotograph) -> str:
         """Why it is not gradable."""
-        return ", ".join(self.reasons(photograph_reasons(photograph, self.programme)))
+        return ", ".join(self.reasons(photograph_reasons(photograph)))
 
     def not_assessed(self, results: Iterable[EyeResult]) -> tuple[str, ...]:
         """What no eye's photographs answer, once; what one eye's do not, with the eye before it."""

@@ -33,6 +33,9 @@ RETAKE_S = 2.0
 SAME_VIEW = 0.55
 """Likeness above which the live view still is the photograph that was just taken, see `guidance.likeness`."""
 
+INTERRUPTING = (Command.GIVE_UP, Command.OTHER_EYE, Command.LEAVE)
+"""Wishes that end the aiming without a photograph."""
+
 Aimed = Generator[Event, None, Capture | Command]
 """Events while it lasts; in the end the photograph, or a wish that ends the aiming without one."""
 
@@ -83,12 +86,21 @@ class Aimer:
             self._view.taken = None
         return self._aim_live()
 
+    def wish_within(self, seconds: float) -> Generator[Event, None, Command | None]:
+        """The next wish; None when nobody says one in this time."""
+        end_s = time.monotonic() + seconds
+        while (wish := self._controls.next()) is None and time.monotonic() < end_s:
+            yield from self._changes()
+            yield Waiting()
+            time.sleep(WAIT_S)
+        return wish
+
     def _aim_live(self) -> Aimed:
         guide = Guide()
         self._view.retina_since_s = None
         while True:
             wish = self._controls.next()
-            if wish in (Command.GIVE_UP, Command.LEAVE):
+            if wish in INTERRUPTING:
                 return wish
             yield from self._changes()
             frame = self._camera.frame(newer_than=self._view.number, timeout_s=WAIT_S)
@@ -127,7 +139,7 @@ class Aimer:
     def _await_delivery(self, since: Moment) -> Aimed:
         while True:
             wish = self._controls.next()
-            if wish in (Command.GIVE_UP, Command.LEAVE):
+            if wish in INTERRUPTING:
                 return wish
             yield from self._changes()
             try:

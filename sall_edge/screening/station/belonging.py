@@ -7,6 +7,7 @@ from sall_edge.screening.examination.examination import Wanted
 from sall_edge.screening.examination.findings import is_gradable
 from sall_edge.screening.examination.programme import Programme
 from sall_edge.screening.examination.record import Examination, View
+from sall_edge.screening.examination.rules import photographs_of
 from sall_edge.spec import Eye
 
 __all__ = ["Place", "belongs_elsewhere", "holds", "is_of_another", "name_of", "place_of"]
@@ -33,7 +34,7 @@ def place_of(
     """Where it belongs: the camera knows better than the programme's order which eye it looked at."""
     eye = capture.origin.eye or asked.eye
     view = asked.view if eye is asked.eye else _view_wanted(examination, programme, eye)
-    taken = sum((one.eye, one.view) == (eye, view) for one in examination.photographs)
+    taken = len(photographs_of(examination, eye, view))
     return Place(photograph_id=photograph_id, eye=eye, view=view, attempt=taken + 1)
 
 
@@ -66,5 +67,5 @@ def name_of(capture: Capture) -> str:
 def _view_wanted(examination: Examination, programme: Programme, eye: Eye) -> View:
     """The first view of an eye that has no gradable photograph yet; its last one if all have."""
     views = programme.views(eye)
-    good = {one.view for one in examination.photographs if one.eye is eye and is_gradable(one, programme)}
+    good = {one.view for one in examination.counted if one.eye is eye and is_gradable(one)}
     return next((view for view in views if view not in good), views[-1])

@@ -12,11 +12,13 @@ class Command(str, Enum):
     Attributes:
         RELEASE: Take the photograph now.
         GIVE_UP: This photograph cannot be taken; the eye is referred for it.
+        OTHER_EYE: The last photograph is of the other eye than it was taken for; said again, it is not.
         LEAVE: Stop the examination here; it is kept and can be taken up again.
     """
 
     RELEASE = "release"
     GIVE_UP = "give_up"
+    OTHER_EYE = "other_eye"
     LEAVE = "leave"
 
 

@@ -2,15 +2,26 @@
 
 import time
 from collections.abc import Generator
+from datetime import datetime, timezone
 from hashlib import sha256
 
-from sall_edge.errors import StoreFull
+from sall_edge.errors import ExaminationError, StoreFull
 from sall_edge.fundus.quality import QualityLimits
 from sall_edge.runtime.session import Session
 from sall_edge.screening.camera.source import Camera, Capture, Moment
-from sall_edge.screening.events import Captured, Event, Failed, PhotographJudged, PhotographSetAside, PhotographWanted
+from sall_edge.screening.events import (
+    Captured,
+    Event,
+    Failed,
+    PhotographJudged,
+    PhotographSetAside,
+    PhotographWanted,
+    SideAsked,
+    SideCorrected,
+)
+from sall_edge.screening.examination.correction import of_other_eye
 from sall_edge.screening.examination.examination import Wanted, give_up, wanted, with_photograph
-from sall_edge.screening.examination.findings import is_gradable, photograph_reasons
+from sall_edge.screening.examination.findings import is_gradable, is_of_doubtful_side, photograph_reasons
 from sall_edge.screening.examination.programme import Programme
 from sall_edge.screening.examination.record import Examination
 from sall_edge.screening.station.aiming import Aimer
@@ -24,6 +35,9 @@ __all__ = ["LARGEST_PHOTOGRAPH_BYTES", "Left", "Steps", "Taking"]
 
 LARGEST_PHOTOGRAPH_BYTES = 32 << 20
 """For which there has to be room before the shutter is released: a lossless photograph of 10 megapixels."""
+
+SIDE_S = 10.0
+"""At a live camera, for a word on the side of the last photograph before the examination is finished."""
 
 Steps = Generator[Event, None, Examination]
 """Events while it lasts; in the end the examination as it is then."""
@@ -82,6 +96,14 @@ class Taking:
             Left: Somebody left it, another person came, or the store is full.
             StoreError: The store cannot be written to.
         """
+        while True:
+            complete = yield from self._complete(examination, first)
+            examination, first = (yield from self._asked_for_side(complete)), None
+            if examination is complete:
+                return examination
+
+    def _complete(self, examination: Examination, first: Capture | None) -> Steps:
+        """One photograph after the other."""
         attending = first is not None
         since = self._camera.awaited_since if attending else Moment.now().when(examination.started_at)
         while (asked := wanted(examination, self._programme)) is not None:
@@ -95,7 +117,7 @@ class Taking:
             got: Capture | Command | None = first
             try:
                 self._store.check_room(LARGEST_PHOTOGRAPH_BYTES)
-                got, first = first or (yield from self._aimer.aim(since, attempt=asked.attempt)), None
+                got, first = first or (yield from self._aimer.aim(since, attempt=_attempt(examination, asked))), None
                 if attending and isinstance(got, Capture) and is_of_another(got, examination):
                     raise Left(got)
                 examination = yield from self._next(examination, asked, got)
@@ -108,6 +130,8 @@ class Taking:
         """One photograph more, or one less to take."""
         if got is Command.LEAVE:
             raise Left
+        if got is Command.OTHER_EYE:
+            return (yield from self._of_other_eye(examination))
         if isinstance(got, Command):
             examination = give_up(examination, asked.eye, asked.view, self._programme, self._tasks)
             self._store.save(examination)
@@ -130,13 +154,53 @@ class Taking:
         self._camera.stored(capture)
         yield PhotographJudged(
             photograph_id=photograph.photograph_id,
-            gradable=is_gradable(photograph, self._programme),
-            reasons=photograph_reasons(photograph, self._programme),
+            gradable=is_gradable(photograph),
+            reasons=photograph_reasons(photograph),
             trigger_to_stored_ms=(time.monotonic() - capture.triggered.monotonic_s) * 1e3,
         )
         return examination
+
+    def _of_other_eye(self, examination: Examination) -> Steps:
+        """The last photograph, if its side is in doubt, or was corrected and is so no more."""
+        last = examination.counted[-1] if examination.photographs else None
+        corrected = {one.photograph_id for one in examination.corrections}
+        try:
+            if last is None or not (is_of_doubtful_side(last) or last.photograph_id in corrected):
+                raise ExaminationError(
+                    "the side of the last photograph is not corrected",
+                    "there is none yet" if last is None else f"nothing on it speaks against {last.eye.value}",
+                    "if it is of the other eye: sall-edge store correct-side, when the examination is finished",
+                )
+            now = datetime.now(timezone.utc)
+            done = of_other_eye(
+                examination, last.photograph_id, self._programme, self._tasks, at=now, by=examination.operator
+            )
+            self._store.correct(done)
+        except (ExaminationError, StoreFull) as problem:
+            yield Failed.of(problem)
+            return examination
+        said = done.corrections[-1]
+        yield SideCorrected(photograph_id=said.photograph_id, eye_was=said.eye_was, eye_is=said.eye_is)
+        return done
+
+    def _asked_for_side(self, examination: Examination) -> Steps:
+        """Time to say that the last photograph is of the other eye, while the person still sits at a live camera."""
+        last = examination.counted[-1] if examination.photographs else None
+        if not self._camera.is_live or last is None or not is_of_doubtful_side(last):
+            return examination
+        yield SideAsked(photograph_id=last.photograph_id, eye=last.eye, wait_s=SIDE_S)
+        wish = yield from self._aimer.wish_within(SIDE_S)
+        if wish is Command.LEAVE:
+            raise Left
+        return (yield from self._of_other_eye(examination)) if wish is Command.OTHER_EYE else examination
 
     def known(self, capture: Capture) -> PhotographSetAside:
         """Of a photograph that is in the store: sent again, or the process was ended before the camera was told."""
         self._camera.stored(capture)
         return PhotographSetAside(name=name_of(capture), why="it is in the store already")
+
+
+def _attempt(examination: Examination, asked: Wanted) -> int:
+    """Of the view that was photographed last; the first one after a photograph that turned out to be of another."""
+    last = examination.counted[-1] if examination.photographs else None
+    return asked.attempt if last is not None and (last.eye, last.view) == (asked.eye, asked.view) else 1

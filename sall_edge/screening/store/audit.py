@@ -48,6 +48,7 @@ class Kind(str, Enum):
     PHOTOGRAPH = "photograph"
     SAVED = "saved"
     FINISHED = "finished"
+    CORRECTED = "corrected"
     DELETED = "deleted"
     BACKUP = "backup"
     RESTORED = "restored"

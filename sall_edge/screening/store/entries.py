@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sall_edge import __version__
-from sall_edge.screening.examination.record import Examination, ExaminedPhotograph
+from sall_edge.screening.examination.record import Examination, ExaminedPhotograph, SideCorrection
 from sall_edge.screening.store.rows import examination_row_sha256, photograph_row_sha256, utc_text
 from sall_edge.screening.store.tables import ExaminationRow, PhotographRow
 
-__all__ = ["deletion_facts", "examination_facts", "photograph_facts"]
+__all__ = ["correction_facts", "deletion_facts", "examination_facts", "photograph_facts"]
 
 
 def examination_facts(
@@ -66,6 +66,17 @@ def photograph_facts(photograph: ExaminedPhotograph) -> dict[str, Any]:
         "graded_by_engine_sha256": screened.engine_sha256,
         "graded_with_image_spec_sha256": screened.image_spec_sha256,
         "served_by": None if served_by is None else [served_by.backend.value, served_by.precision.value],
+    }
+
+
+def correction_facts(correction: SideCorrection, replaced_row_sha256: str) -> dict[str, Any]:
+    """Which photograph counts for the other eye from then on, and which decision the new one replaces."""
+    return {
+        "photograph": correction.photograph_id,
+        "eye_was": correction.eye_was.value,
+        "eye_is": correction.eye_is.value,
+        "replaced_outcome": None if correction.replaced is None else correction.replaced.value,
+        "replaced_row_sha256": replaced_row_sha256,
     }
 
 

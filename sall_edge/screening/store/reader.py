@@ -70,6 +70,19 @@ class StoreReader:
                 raise StoreError(f"no examination {examination_id}", why, "sall-edge store list shows them")
             return examination_from_row(row, self.seal)
 
+    def examination_with(self, photograph_id: str) -> Examination:
+        """The examination that a photograph is in.
+
+        Raises:
+            StoreError: There is none, or it was changed behind the store's back.
+        """
+        with self.session() as session:
+            photograph = session.get(PhotographRow, photograph_id)
+        if photograph is None:
+            why = "it was never stored here, or has been deleted"
+            raise StoreError(f"no photograph {photograph_id}", why, "sall-edge store show STORE ID names them")
+        return self.examination(photograph.examination_id)
+
     def unfinished(self) -> tuple[Examination, ...]:
         """Those that were begun and not finished, oldest first: what a device goes on with after a power cut."""
         with self.session() as session:

@@ -19,14 +19,19 @@ from sall_edge.errors import StoreError
 from sall_edge.screening.examination.record import Examination, ExaminedPhotograph
 from sall_edge.screening.store.audit import Kind, append, newest
 from sall_edge.screening.store.database import database_errors
-from sall_edge.screening.store.entries import deletion_facts, examination_facts, photograph_facts
+from sall_edge.screening.store.entries import correction_facts, deletion_facts, examination_facts, photograph_facts
 from sall_edge.screening.store.files import RESERVE_BYTES, check_room, storage_error
 from sall_edge.screening.store.head import HEAD_NAME, check_head, read_head, stage_head
 from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.locks import Hold, Lock, locked
 from sall_edge.screening.store.migrate import remove_copies
 from sall_edge.screening.store.reader import StoreReader
-from sall_edge.screening.store.rows import examination_from_row, fill_examination_row, fill_photograph_row
+from sall_edge.screening.store.rows import (
+    examination_from_row,
+    examination_row_sha256,
+    fill_examination_row,
+    fill_photograph_row,
+)
 from sall_edge.screening.store.tables import ExaminationRow, PhotographRow
 
 __all__ = ["Store"]
@@ -120,6 +125,32 @@ class Store(StoreReader):
         if examination.finished_at is None:
             raise ValueError("finished_at is None; an examination that ended says when")
         self._save(examination, Kind.FINISHED)
+
+    def correct(self, examination: Examination) -> None:
+        """Stores that a photograph counts for the other eye, and what was decided anew; finished or not.
+
+        The photographs' rows stay as they are. A second time the same is no error and is not written again.
+
+        Args:
+            examination: As `examination.correction.of_other_eye` gives it.
+
+        Raises:
+            StoreError: It is not stored, or differs in more than one correction and what follows from it.
+        """
+        with self.turn(), self.change() as session:
+            row = self._row(session, examination.examination_id)
+            stored = examination_from_row(row, self.seal)
+            if stored == examination:
+                return
+            decided = {name: getattr(examination, name) for name in ("corrections", "eyes", "outcome", "reasons")}
+            is_one_more = examination.corrections[:-1] == stored.corrections != examination.corrections
+            if not is_one_more or stored.model_copy(update=decided) != examination:
+                what = f"cannot store a correction of examination {examination.examination_id}"
+                why = "it differs from what is stored in more than one correction and what follows from it"
+                raise StoreError(what, why, "correct it as it is stored: store.examination(examination_id)")
+            facts = correction_facts(examination.corrections[-1], examination_row_sha256(row))
+            fill_examination_row(row, examination, self.seal)
+            append(session, self.seal, Kind.CORRECTED, facts | examination_facts(examination, row, ()))
 
     def delete(self, examination_id: str, *, why: str) -> None:
         """Removes an examination, its person and its photographs, and what migrations copied; the log keeps hashes.
@@ -221,6 +252,9 @@ class Store(StoreReader):
         what = f"cannot store a change of examination {examination.examination_id}"
         if stored.finished_at is not None:
             raise StoreError(what, f"it was finished at {row.finished_at}", "begin another examination")
+        if stored.corrections != examination.corrections:
+            why = "the side of a photograph was corrected meanwhile"
+            raise StoreError(what, why, "go on with it as it is stored: store.examination(examination_id)")
         if new is not None and session.get(PhotographRow, new.photograph_id) is not None:
             raise StoreError(what, f"photograph {new.photograph_id} is stored already", "nothing: it is safe")
         known = [(one.photograph_id, one.sha256) for one in (*stored.photographs, *([new] if new else []))]

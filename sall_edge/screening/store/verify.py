@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +18,7 @@ from sall_edge.screening.store.locks import Hold, Lock, locked
 from sall_edge.screening.store.reader import StoreReader
 from sall_edge.screening.store.rows import examination_row_sha256, photograph_row_sha256
 from sall_edge.screening.store.tables import AuditRow, ExaminationRow, PhotographRow
+from sall_edge.spec import Eye
 
 __all__ = ["Verified", "log_head", "verify"]
 
@@ -41,13 +43,14 @@ class Verified:
 
 @dataclass(slots=True)
 class _Logged:
-    """What ought to be there by the log: the hash of each row, and the entry that says so."""
+    """What ought to be there by the log: the hash of each row, and the entry that says so; each photograph's eye."""
 
     head: Head | None = None
     hashes: set[str] = field(default_factory=set)
     examinations: dict[str, tuple[str, int]] = field(default_factory=dict)
     photographs: dict[str, tuple[str, int]] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
+    eyes: dict[str, str] = field(default_factory=dict)
 
 
 def verify(store: StoreReader, *, head: str | None = None) -> Verified:
@@ -119,13 +122,28 @@ def _replay(logged: _Logged, entry: AuditRow, store: StoreReader) -> None:
     elif kind is Kind.DELETED:
         del logged.examinations[facts["examination"]]
         for photograph in facts["photographs"]:
-            del logged.photographs[photograph], logged.images[photograph]
+            del logged.photographs[photograph], logged.images[photograph], logged.eyes[photograph]
     elif "row_sha256" in facts:
+        if kind is Kind.CORRECTED:
+            _correct(logged, facts)
         logged.examinations[facts["examination"]] = (facts["row_sha256"], entry.seq)
         for photograph, digest in facts["photograph_rows_sha256"].items():
             logged.photographs[photograph] = (digest, entry.seq)
         if kind is Kind.PHOTOGRAPH:
             logged.images[facts["photograph"]] = facts["image_sha256"]
+            logged.eyes[facts["photograph"]] = facts["eye"]
+
+
+def _correct(logged: _Logged, facts: dict[str, Any]) -> None:
+    """A correction follows from what was logged before it, and touches no photograph's row."""
+    photograph, was = facts["photograph"], logged.eyes[facts["photograph"]]
+    if facts["eye_was"] != was or {was, facts["eye_is"]} != {eye.value for eye in Eye}:
+        raise ValueError(f"photograph {photograph} was of {was}, not {facts['eye_was']}, and is of {facts['eye_is']}")
+    if facts["replaced_row_sha256"] != logged.examinations[facts["examination"]][0]:
+        raise ValueError("it replaces another decision than the last one")
+    if facts["photograph_rows_sha256"]:
+        raise ValueError("it changes what was stored of photographs")
+    logged.eyes[photograph] = facts["eye_is"]
 
 
 def _checked_heads(logged: _Logged, said: Head, kept: str | None) -> Head:

@@ -21,6 +21,8 @@ from sall_edge.screening.events import (
     PhotographSetAside,
     PhotographWanted,
     ReportWritten,
+    SideAsked,
+    SideCorrected,
     Waiting,
 )
 from sall_edge.screening.examination.record import Outcome, View
@@ -41,6 +43,8 @@ EVENTS: tuple[Event, ...] = (
     Captured(at=AT, photograph_id="p1", eye=Eye.LEFT, view=View.DISC, attempt=1),
     PhotographJudged(at=AT, photograph_id="p1", gradable=True, trigger_to_stored_ms=50),
     PhotographJudged(at=AT, photograph_id="p1", gradable=False, reasons=("too_dark",), trigger_to_stored_ms=50),
+    SideAsked(at=AT, photograph_id="p1", eye=Eye.LEFT, wait_s=10),
+    SideCorrected(at=AT, photograph_id="p1", eye_was=Eye.LEFT, eye_is=Eye.RIGHT),
     PhotographSetAside(at=AT, name="old.jpg", why="it is old"),
     *(
         ExaminationFinished(at=AT, examination_id="e1", outcome=outcome, reasons=("L:referable:dr",), eyes=())

@@ -49,8 +49,8 @@ def _wishes(controls: Controls, count: int) -> list[Command]:
 def test_keys_are_wishes_without_return_and_others_are_nothing(terminal: int) -> None:
     controls = Controls()
     with wishes_from_stdin(controls):
-        os.write(terminal, b" xG\xc3\xa4q")
-        assert _wishes(controls, 3) == [Command.RELEASE, Command.GIVE_UP, Command.LEAVE]
+        os.write(terminal, b" xG\xc3\xa4sq")
+        assert _wishes(controls, 4) == [Command.RELEASE, Command.GIVE_UP, Command.OTHER_EYE, Command.LEAVE]
     assert controls.next() is None
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from sall_edge.errors import ExaminationError
 from sall_edge.screening.examination.disease import Disease, Level, diseases_of
 from sall_edge.screening.examination.programme import Programme
+from sall_edge.spec import Role
 
 
 def _programme(**of_dr: Any) -> Programme:
@@ -108,3 +109,11 @@ def test_a_task_that_the_programme_does_not_name_is_refused_and_the_quality_task
         diseases_of(ICDR, (DR, AMD, glaucoma), POINTS)
     assert "must not be dropped in silence" in refused.value.why
     assert [disease.name for disease in diseases_of(ICDR, (QUALITY, AMD, DR), POINTS)] == ["dr", "amd"]
+
+
+def test_what_judges_the_photograph_is_told_by_its_role_and_not_by_its_name() -> None:
+    misnamed = QUALITY.model_copy(update={"role": Role.DISEASE})
+    with pytest.raises(ExaminationError, match="says nothing of quality, which the engine grades"):
+        diseases_of(ICDR, (DR, AMD, misnamed), POINTS)
+    sharpness = QUALITY.model_copy(update={"name": "sharpness"})
+    assert [disease.name for disease in diseases_of(ICDR, (DR, AMD, sharpness), POINTS)] == ["dr", "amd"]

@@ -13,26 +13,18 @@ from fakes.made_up_examination import (
     INTERMEDIATE_AMD,
     MODERATE_DR,
     POINTS,
-    QUALITY,
     UNREADABLE,
     photograph_of,
     screened_of,
-    verdict_of,
 )
 
 from sall_edge.screening.examination.disease import diseases_of
 from sall_edge.screening.examination.findings import conflict_reasons, findings_on, is_gradable, photograph_reasons
 from sall_edge.screening.examination.reasons import PHOTOGRAPH_KEYS
-from sall_edge.screening.verdict import ScreenedPhotograph
+from sall_edge.screening.verdict import QUALITY_HEAD, ScreenedPhotograph
 from sall_edge.spec import Eye
 
-REJECTED = screened_of(
-    tasks={
-        "dr": verdict_of(DR, MODERATE_DR),
-        "amd": verdict_of(AMD, CLEAR_AMD),
-        "quality": verdict_of(QUALITY, (0.1, 0.1, 0.8)),
-    }
-)
+REJECTED = ScreenedPhotograph(photo="eye.jpg", gradable=False, reasons=(QUALITY_HEAD,))
 DISEASES = diseases_of(ICDR, (DR, AMD), POINTS)
 SPLIT_DR = (0.3, 0.2, 0.4, 0.1, 0.0)  # referable, and only half sure
 
@@ -44,7 +36,7 @@ SPLIT_DR = (0.3, 0.2, 0.4, 0.1, 0.0)  # referable, and only half sure
         (BLURRED, ("out_of_focus",)),
         (UNREADABLE, ("unreadable",)),
         (screened_of(error=UNREADABLE.error), ("unreadable",)),
-        (REJECTED, ("poor_quality",)),
+        (REJECTED, (QUALITY_HEAD,)),
         (BLURRED.model_copy(update={"gradable": None}), ("out_of_focus",)),
     ],
 )
@@ -52,20 +44,20 @@ def test_only_a_readable_photograph_that_both_gates_let_through_counts(
     screened: ScreenedPhotograph, reasons: tuple[str, ...]
 ) -> None:
     photograph = photograph_of(1, screened)
-    assert is_gradable(photograph, ICDR) is not bool(reasons)
-    assert photograph_reasons(photograph, ICDR) == reasons
+    assert is_gradable(photograph) is not bool(reasons)
+    assert photograph_reasons(photograph) == reasons
 
 
 def test_the_operator_hears_at_once_of_a_doubtful_side_and_an_unfamiliar_retina() -> None:
-    assert photograph_reasons(photograph_of(1, eye_seen=Eye.LEFT), ICDR) == ("laterality",)
-    assert photograph_reasons(photograph_of(1, familiarity=FAR), ICDR) == ("unfamiliar",)
-    assert photograph_reasons(photograph_of(1, eye_seen=None, familiarity=None), ICDR) == ()
+    assert photograph_reasons(photograph_of(1, eye_seen=Eye.LEFT)) == ("laterality",)
+    assert photograph_reasons(photograph_of(1, familiarity=FAR)) == ("unfamiliar",)
+    assert photograph_reasons(photograph_of(1, eye_seen=None, familiarity=None)) == ()
 
 
 def test_what_the_operator_hears_beside_the_quality_gate_is_listed() -> None:
     heard = set()
-    for screened in (UNREADABLE, REJECTED, screened_of()):
-        heard |= {*photograph_reasons(photograph_of(1, screened, eye_seen=Eye.LEFT, familiarity=FAR), ICDR)}
+    for screened in (UNREADABLE, screened_of()):
+        heard |= {*photograph_reasons(photograph_of(1, screened, eye_seen=Eye.LEFT, familiarity=FAR))}
     assert heard == PHOTOGRAPH_KEYS
 
 

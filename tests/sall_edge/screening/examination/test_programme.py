@@ -17,7 +17,7 @@ from sall_edge.screening.examination.programme import (
     programme_names,
 )
 from sall_edge.screening.examination.record import View
-from sall_edge.spec import Eye, tasks_from_toml
+from sall_edge.spec import Eye, disease_tasks, tasks_from_toml
 
 DOCS = Path(__file__).parents[4] / "docs" / "programmes.md"
 TASK_FILES = Path(__file__).parents[4] / "trainer" / "tasks"
@@ -56,9 +56,8 @@ def test_four_photographs_are_wanted_unless_a_programme_says_otherwise() -> None
 @pytest.mark.parametrize("file", ["retina.toml", "odir.toml", "odir-quality.toml"])
 def test_shipped_programmes_understand_every_task_file_that_ships(name: str, file: str) -> None:
     programme = load_programme(name)
-    for task in tasks_from_toml(TASK_FILES / file).tasks:
-        if task.name not in programme.quality_tasks:
-            assert programme_grade(programme, task, task.referable_from).title
+    for task in disease_tasks(tasks_from_toml(TASK_FILES / file).tasks):
+        assert programme_grade(programme, task, task.referable_from).title
 
 
 def test_nhs_says_its_own_codes_and_is_urgent_from_r3_only() -> None:
@@ -121,7 +120,6 @@ def test_the_documents_example_is_a_programme(tmp_path: Path) -> None:
         ({"good_photographs": 4}, "4 good_photographs need at least as many max_attempts"),
         ({"max_attempts": 0}, "max_attempts"),
         ({"tasks": [ICDR.tasks[0]] * 2, "conflicts": []}, "task dr has the grades none, mild, .* twice"),
-        ({"quality_tasks": ["dr"]}, "dr is a disease and a quality task"),
         ({"conflicts": [{"tasks": ["amd", "dr"]}]}, "between two of dr, amd, in this order, not amd and dr"),
         ({"conflicts": [{"tasks": ["dr", "dr"]}]}, "not dr and dr"),
         ({"conflicts": [{"tasks": ["dr", "glaucoma"]}]}, "not dr and glaucoma"),

@@ -22,8 +22,9 @@ from fakes.reported_examination import (
 )
 
 from sall_edge.errors import DocumentError
+from sall_edge.screening.examination.correction import of_other_eye
 from sall_edge.screening.examination.programme import load_programme
-from sall_edge.screening.examination.record import Examination, EyeResult, Outcome
+from sall_edge.screening.examination.record import Examination, EyeResult, Outcome, View
 from sall_edge.screening.messages import languages, load_language
 from sall_edge.screening.report.compose import compose
 from sall_edge.screening.report.content import Content, EyeContent, Finding, Standing
@@ -40,6 +41,20 @@ DOUBTS = {
     "nothing was taken": Told(besides={RIGHT_MACULA: (), RIGHT_DISC: ()}, is_finished=False),
     "it was left out": Told(not_examined={Eye.RIGHT: "prosthesis"}),
 }
+
+
+def test_a_corrected_side_is_said_with_the_result_that_it_replaces() -> None:
+    record = examined(DOUBTS["the wrong side"])
+    wrong = next(one for one in record.photographs if one.eye_seen is not one.eye and one.eye_seen is not None)
+    corrected = of_other_eye(record, wrong.photograph_id, PROGRAMME, MANIFEST.tasks, at=record.started_at)
+    content = content_of(corrected)
+    assert content.reasons[-2:] == (
+        "Left eye, macula: corrected, it had been taken for the other eye",
+        "The result before the correction was “A person has to grade”",
+    )
+    left = content.eyes[1]
+    assert next(shown for shown in left.photographs if shown.view is View.MACULA).attempts == 2
+    assert not _right(content).photographs[0].attempts
 
 
 def _right(content: Content) -> EyeContent:

@@ -82,7 +82,7 @@ def test_the_device_waits_for_an_operator_who_keeps_the_shutter(retinas: list[np
     assert _aimed(Aimer(camera, controls, shutter=Shutter.OPERATOR))[1] is Command.LEAVE
 
 
-@pytest.mark.parametrize("wish", [Command.GIVE_UP, Command.LEAVE])
+@pytest.mark.parametrize("wish", [Command.GIVE_UP, Command.OTHER_EYE, Command.LEAVE])
 def test_a_wish_ends_the_aiming(retinas: list[np.ndarray], wish: Command) -> None:
     controls = Controls()
     controls.wish(wish)

@@ -33,6 +33,7 @@ class Acknowledged:
     photographs: dict[str, str] = field(default_factory=dict)
     examinations: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
+    corrected: set[str] = field(default_factory=set)
 
     def take(self, line: str) -> None:
         """Notes a line."""
@@ -43,6 +44,8 @@ class Acknowledged:
             self.photographs[names[1]] = names[2]
         elif word == "finished":
             self.finished.add(names[0])
+        elif word == "corrected":
+            self.corrected.add(names[0])
 
 
 @pytest.fixture
@@ -96,16 +99,19 @@ def test_a_hundred_kills_lose_no_verdict_double_none_and_leave_no_file(examining
             stored = {one.photograph_id: one.sha256 for e in store.examinations() for one in e.photographs}
             begun = {one.examination_id for one in store.examinations()}
             finished = {one.examination_id for one in store.examinations() if one.finished_at}
+            corrected = {one.examination_id for one in store.examinations() if one.corrections}
             logged = _logged_photographs(store)
         after = _files(folder)
         leftovers += len(before - after)
         assert acknowledged.photographs.items() <= stored.items()
         assert acknowledged.examinations <= begun
         assert acknowledged.finished <= finished
+        assert acknowledged.corrected <= corrected
         unsaid |= stored.keys() - acknowledged.photographs.keys()
         assert len(unsaid) <= kill  # at most the one that was stored and killed before it could say so
         assert logged == Counter(stored.keys())  # each verdict once in the log
         assert {path.stem for path in after} == set(stored.values())
     assert len(acknowledged.photographs) > KILLS
+    assert acknowledged.corrected
     assert leftovers > 0  # or no kill met the moments that this is about
     print(f"{KILLS} kills, {len(stored)} photographs, {leftovers} files tidied, {len(unsaid)} stored and not said")  # noqa: T201
