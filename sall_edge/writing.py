@@ -8,6 +8,7 @@ system cannot do that there are two renames, and a power cut between them leaves
 import ctypes
 import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Container, Iterator
@@ -16,7 +17,18 @@ from pathlib import Path
 
 from sall_edge.errors import OutputError
 
-__all__ = ["NO_ROOM", "check_writable", "file_being_written", "flush", "folder_being_written"]
+__all__ = [
+    "NO_ROOM",
+    "PRIVATE",
+    "check_writable",
+    "file_being_written",
+    "flush",
+    "folder_being_written",
+    "make_folder",
+]
+
+PRIVATE = 0o600
+"""Mode of a file that says who somebody is: its owner reads it, nobody else."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What is about the place and not about what is written there."""
@@ -45,26 +57,39 @@ def folder_being_written(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def file_being_written(path: Path) -> Iterator[Path]:
+def file_being_written(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """A temporary file beside `path`, with its suffix, that takes its place when the block ends well.
+
+    Args:
+        path: Its place.
+        mode: Who may do what with it, from its first byte on; the umask, or the folder's default access control list,
+            may take more away.
 
     Raises:
         OutputError: The place cannot be written.
     """
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{path.suffix}")
     with _output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-    temporary = Path(name)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
     try:
         with _output_errors(path, only=NO_ROOM):
             yield temporary
         with _output_errors(path):
-            temporary.chmod(0o644)
             flush(temporary)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path, *, mode: int) -> None:
+    """The folder, made with this mode (less the umask) if it is not there; one that is there stays as it is.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    with _output_errors(folder):
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
 
 
 def check_writable(path: Path) -> None:

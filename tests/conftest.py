@@ -157,3 +157,11 @@ def int8_engine(model: OnnxModel, qdq: QdqModel, tmp_path_factory: pytest.TempPa
     from engines.targets import load_target
 
     return build_int8(model, qdq, load_target("openvino-cpu"), tmp_path_factory.mktemp("int8") / "engine")
+
+
+@pytest.fixture
+def umask() -> Iterator[Callable[[int], int]]:
+    """Sets the umask, which is the process's, until the test is over."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)

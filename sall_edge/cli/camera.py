@@ -11,13 +11,13 @@ import typer
 from sall_edge.artifacts import open_engine
 from sall_edge.cli.arguments import Json
 from sall_edge.cli.data import data_folder, store_there
-from sall_edge.cli.documents import Formats, Language, catalogue_of
+from sall_edge.cli.documents import Formats, Language, ReadableBy, catalogue_of
 from sall_edge.cli.following import Following, asked_for
 from sall_edge.cli.quality_limits import LimitsFile, limits_of
 from sall_edge.cli.serving import serving
 from sall_edge.cli.store_key import KeyCommand, KeyFile, store_key
 from sall_edge.errors import ExaminationError
-from sall_edge.screening.report.kinds import DocumentKind
+from sall_edge.screening.report.kinds import DocumentKind, Readers
 from sall_edge.screening.station.controls import Controls, Shutter
 from sall_edge.spec import Eye
 
@@ -55,6 +55,7 @@ def camera(
     report: Annotated[Path | None, typer.Option(help="Folder for the documents of finished examinations.")] = None,
     formats: Formats = None,
     language: Language = "en",
+    readable_by: ReadableBy = Readers.OWNER,
     quality: LimitsFile = None,
     operator: Annotated[str | None, typer.Option(help="Who takes the photographs, for the record.")] = None,
     shutter: Annotated[Shutter, typer.Option(help="Who releases a live camera's shutter.")] = Shutter.AUTO,
@@ -89,7 +90,9 @@ def camera(
         if person is None and opened.is_live and (as_json or not sys.stdin.isatty()):
             raise typer.BadParameter("--person is needed: there is nobody who could be asked for it")
         kinds = formats or [DocumentKind.PDF]
-        documents = Documents(report, kinds, catalogue=catalogue, programme=asked) if report else None
+        documents = (
+            Documents(report, kinds, catalogue=catalogue, programme=asked, readers=readable_by) if report else None
+        )
         controls, manager = Controls(), until_the_end.enter_context(ServiceManager())
         station = Station(
             camera=opened,

@@ -165,7 +165,8 @@ def in_words(event: Event, catalogue: Catalogue, tasks: Sequence[Task]) -> str |
         case SideCorrected():
             return text("prompt.side_corrected", eye=text(f"eye.{event.eye_is.value}"))
         case PhotographSetAside():
-            return text("prompt.set_aside", name=event.name, why=event.why)
+            why = catalogue.set_aside(event.why.value, eye=event.eye, taken_at=event.taken_at, detail=event.detail)
+            return text("prompt.set_aside", name=event.name, why=why)
         case CameraChanged():
             return text(f"camera.{event.state.value}")
         case ExaminationFinished():

@@ -7,9 +7,9 @@ import typer
 
 from sall_edge.artifacts import open_engine
 from sall_edge.cli.caches import compiled_cache
-from sall_edge.cli.documents import Formats, Language, catalogue_of
+from sall_edge.cli.documents import Formats, Language, ReadableBy, catalogue_of
 from sall_edge.cli.store_key import KeyCommand, KeyFile, StoreFolder, store_key
-from sall_edge.screening.report.kinds import DocumentKind
+from sall_edge.screening.report.kinds import DocumentKind, Readers
 
 __all__ = ["report"]
 
@@ -22,6 +22,7 @@ def report(
     programme: Annotated[str, typer.Option(help="That it followed: a name, or a TOML of your own.")] = "icdr",
     formats: Formats = None,
     language: Language = "en",
+    readable_by: ReadableBy = Readers.OWNER,
     key: KeyFile = None,
     key_command: KeyCommand = None,
 ) -> None:
@@ -36,6 +37,7 @@ def report(
         formats or [DocumentKind.PDF],
         catalogue=catalogue_of(language),
         programme=load_programme(programme),
+        readers=readable_by,
     )
     with (
         read_store(store, store_key(key, key_command)) as kept,

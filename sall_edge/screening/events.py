@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sall_edge.errors import SallEdgeError
-from sall_edge.screening.camera.source import CameraState
+from sall_edge.screening.camera.source import CameraState, WhySetAside
 from sall_edge.screening.examination.record import EyeResult, Outcome, View
 from sall_edge.spec import Eye
 
@@ -130,11 +130,22 @@ class SideCorrected(_Event):
 
 
 class PhotographSetAside(_Event):
-    """A photograph arrived that belongs to no examination; it is kept where it is."""
+    """A photograph arrived that belongs to no examination; it is kept where it is.
+
+    Attributes:
+        name: What a person can find it by: of its file, else of its DICOM instance, else of the camera.
+        why: A key of the catalogues; `Catalogue.set_aside` makes words of it and of the rest.
+        eye: That the camera says it is of.
+        taken_at: Of one from before the examination.
+        detail: Of one that cannot be read: what the error says.
+    """
 
     event: Literal["photograph_set_aside"] = "photograph_set_aside"
     name: str
-    why: str
+    why: WhySetAside
+    eye: Eye | None = None
+    taken_at: datetime | None = None
+    detail: str | None = None
 
 
 class ExaminationFinished(_Event):

@@ -26,7 +26,7 @@ from sall_edge.artifacts import EngineManifest
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.fundus.prepare import prepare
 from sall_edge.screening.examination.examination import GradedBy, begin, finish, give_up, with_photograph
-from sall_edge.screening.examination.programme import load_programme
+from sall_edge.screening.examination.programme import Programme, load_programme
 from sall_edge.screening.examination.record import Examination, ExaminedPhotograph, Outcome, Person, View
 from sall_edge.screening.messages import Catalogue, load_language
 from sall_edge.screening.overlay import draw_evidence, enlarge
@@ -102,10 +102,10 @@ def examination(outcome: Outcome, *, person: Person = MARIA) -> Examination:
     return record
 
 
-def examined(told: Told, *, person: Person = MARIA) -> Examination:
+def examined(told: Told, *, person: Person = MARIA, programme: Programme = PROGRAMME) -> Examination:
     """The record that the rules make of it."""
     record = begin(
-        PROGRAMME,
+        programme,
         person,
         ENGINE,
         examination_id="10000000-0000-4000-8000-000000000001",
@@ -114,15 +114,15 @@ def examined(told: Told, *, person: Person = MARIA) -> Examination:
         not_examined=told.not_examined,
     )
     number = 0
-    for asked in PROGRAMME.photographs:
+    for asked in programme.photographs:
         if asked.eye in told.not_examined:
             continue
         for attempt, changes in enumerate(told.besides.get((asked.eye, asked.view), [CLEAR]), start=1):
             number += 1
             photograph = _photograph(number, asked.eye, asked.view, attempt, dict(changes))
-            record = with_photograph(record, photograph, PROGRAMME, TASKS)
+            record = with_photograph(record, photograph, programme, TASKS)
     for eye, view in told.given_up:
-        record = give_up(record, eye, view, PROGRAMME, TASKS, why="cannot open the eye")
+        record = give_up(record, eye, view, programme, TASKS, why="cannot open the eye")
     return finish(record, at=NOON + timedelta(minutes=7)) if told.is_finished else record
 
 
@@ -143,7 +143,8 @@ def content_of(
 ) -> Content:
     """What the documents of a made-up examination say."""
     catalogue = catalogue or load_language("en")
-    return compose(record, MANIFEST, PROGRAMME, catalogue, pictures=pictures_of(record), letterhead=letterhead)
+    programme = load_programme(record.programme)
+    return compose(record, MANIFEST, programme, catalogue, pictures=pictures_of(record), letterhead=letterhead)
 
 
 def _picture(one: ExaminedPhotograph) -> Picture:

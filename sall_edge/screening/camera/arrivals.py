@@ -12,7 +12,7 @@ from pathlib import Path
 from watchfiles import watch
 
 from sall_edge.errors import PhotographError
-from sall_edge.screening.camera.source import Capture, Moment, SetAside
+from sall_edge.screening.camera.source import Capture, Moment, SetAside, WhySetAside
 
 __all__ = ["Arrival", "Arrivals", "ReadCapture"]
 
@@ -92,8 +92,7 @@ class Arrivals:
                     taken = arrival.capture.triggered.utc
                     if taken >= since.utc:
                         return arrival
-                    why = f"it is from {taken:%Y-%m-%d %H:%M:%S} UTC, before this examination began"
-                    self._aside.append(SetAside(name=arrival.path.name, why=why))
+                    self._aside.append(SetAside(name=arrival.path.name, why=WhySetAside.EARLIER, taken_at=taken))
                 if self._failure is not None:
                     raise self._failure
                 left_s = deadline - time.monotonic()
@@ -180,7 +179,9 @@ class Arrivals:
         except PhotographError as problem:
             if now.monotonic_s - pending.unchanged_since_s < PATIENCE_S:
                 return
-            outcome: Arrival | SetAside = SetAside(name=path.name, why=f"{problem.what}: {problem.why}")
+            outcome: Arrival | SetAside = SetAside(
+                name=path.name, why=WhySetAside.UNREADABLE, detail=f"{problem.what}: {problem.why}"
+            )
         else:
             outcome = Arrival(path=path, arrived=pending.arrived, capture=capture)
         if _state(path) != pending.state:

@@ -29,7 +29,7 @@ from sall_edge.fundus.decode import read_bytes
 from sall_edge.screening.camera.delivering import DeliveringCamera
 from sall_edge.screening.camera.dicom_photograph import capture_of_dicom
 from sall_edge.screening.camera.source import Capture, Moment
-from sall_edge.writing import file_being_written, flush
+from sall_edge.writing import PRIVATE, file_being_written, flush
 
 __all__ = ["AE_TITLE", "PORT", "DicomCamera", "open_dicom_scp"]
 
@@ -116,7 +116,7 @@ class DicomCamera(DeliveringCamera):
         if not uid.is_valid:  # it becomes a file's name
             return CANNOT_UNDERSTAND
         try:
-            with file_being_written(self._folder / f"{uid}.dcm") as temporary:
+            with file_being_written(self._folder / f"{uid}.dcm", mode=PRIVATE) as temporary:
                 temporary.write_bytes(event.encoded_dataset())
             flush(self._folder)
         except (OutputError, OSError) as problem:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sall_edge.spec import Eye
 
-__all__ = ["Camera", "CameraState", "Capture", "Frame", "Moment", "Origin", "SetAside"]
+__all__ = ["Camera", "CameraState", "Capture", "Frame", "Moment", "Origin", "SetAside", "WhySetAside"]
 
 U8 = npt.NDArray[np.uint8]
 
@@ -93,17 +93,39 @@ class Capture:
     origin: Origin
 
 
+class WhySetAside(str, Enum):
+    """Why a photograph is not graded; keys of the message catalogues' section `set_aside`.
+
+    Attributes:
+        EARLIER: Taken before this examination began.
+        UNREADABLE: Not a whole photograph, and it did not become one.
+        ANOTHER_PERSON: The camera says that it is of somebody else than who is examined.
+        EYE_NOT_EXAMINED: Of an eye that is left out, or that the programme does not ask for.
+        ALREADY_STORED: An examination of this person holds it.
+    """
+
+    EARLIER = "earlier"
+    UNREADABLE = "unreadable"
+    ANOTHER_PERSON = "another_person"
+    EYE_NOT_EXAMINED = "eye_not_examined"
+    ALREADY_STORED = "already_stored"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
     """A file that arrived and is not graded; it stays where it is.
 
     Attributes:
         name: Of the file.
-        why: In words.
+        why: Why.
+        taken_at: Of one that is too early; UTC.
+        detail: Of one that is unreadable: what the error says, in English as all errors are.
     """
 
     name: str
-    why: str
+    why: WhySetAside
+    taken_at: datetime | None = None
+    detail: str | None = None
 
 
 class CameraState(str, Enum):

@@ -8,11 +8,12 @@ import string
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sall_edge.errors import CatalogueError
-from sall_edge.spec import Task
+from sall_edge.spec import Eye, Task
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -85,6 +86,25 @@ class Catalogue:
             else:
                 values["other" if "task" in values else "task"] = self.task(_named(argument, tasks, key))
         return self.text(f"{section}.{head}", **values)
+
+    def set_aside(
+        self, why: str, *, eye: Eye | None = None, taken_at: datetime | None = None, detail: str | None = None
+    ) -> str:
+        """Why a photograph was set aside, from what its event carries.
+
+        Raises:
+            CatalogueError: The catalogue does not know it, or it says less than the text needs.
+        """
+        values = {
+            "eye": self.text(f"eye.{eye.value}") if eye else None,
+            "taken_at": f"{taken_at:%Y-%m-%d %H:%M:%S %Z}" if taken_at else None,
+            "detail": detail,
+        }
+        return self.text(f"set_aside.{why}", **{name: value for name, value in values.items() if value is not None})
+
+    def number(self, value: float) -> str:
+        """A number with two decimals, as the language writes it."""
+        return f"{value:.2f}".replace(".", self.text("decimal_mark"))
 
     def task(self, task: Task) -> str:
         """A disease; one that the catalogue does not have keeps the title of its task file."""

@@ -84,7 +84,10 @@ def compose(
         eyes=tuple(_eye(examination, eye, diseases, words, pictures) for eye in EYES),
         retaken=tuple(_retaken(examination, words)),
         not_assessed=words.not_assessed(results),
-        operating_points=tuple(_operating_point(disease, words) for disease in diseases),
+        operating_points=(
+            *(_operating_point(disease, words) for disease in diseases),
+            words.text("document.probability_legend"),
+        ),
         made_by=_made_by(examination, manifest),
     )
 
@@ -102,12 +105,18 @@ def _made_by(examination: Examination, manifest: EngineManifest) -> MadeBy:
 def _subject(person: Person, words: Words) -> Subject:
     return Subject(
         reference=person.reference,
-        name=", ".join(filter(None, person.name.split("^"))) if person.name else None,
+        name=_reading_name(person.name) if person.name else None,
         dicom_name=person.name,
         birth_date=person.birth_date,
         sex=person.sex or None,
         sex_title=words.text(f"document.{SEXES[person.sex]}") if person.sex else None,
     )
+
+
+def _reading_name(dicom_name: str) -> str:
+    """A name as people read it: DICOM may hold it in several scripts, the first that is there is taken."""
+    group = next(filter(None, dicom_name.split("=")), dicom_name)
+    return ", ".join(filter(None, group.split("^")))
 
 
 def _dated(examination: Examination) -> datetime:
@@ -187,6 +196,7 @@ def _shown(examination: Examination, eye: Eye, view: View, words: Words, picture
     quality = words.quality(photograph) if photograph else words.text("document.not_photographed")
     picture = pictures.get(photograph.photograph_id) if photograph else None
     seen = ", ".join(words.catalogue.task(task) for task in words.tasks if picture and task.name in picture.tasks)
+    has_evidence = picture is not None and picture.evidence is not None
     attempts = len(_taken(examination, eye, view))
     return Shown(
         view=view,
@@ -200,7 +210,7 @@ def _shown(examination: Examination, eye: Eye, view: View, words: Words, picture
         attempts_title=words.text("document.attempts", number=attempts) if attempts > 1 else "",
         picture=picture,
         alt=words.text("document.photograph_alt", **places, quality=quality),
-        evidence_alt=words.text("document.evidence_alt", **places, tasks=seen),
+        evidence_alt=words.text("document.evidence_alt", **places, tasks=seen) if has_evidence else "",
     )
 
 
@@ -226,7 +236,8 @@ def _retaken(examination: Examination, words: Words) -> Iterator[str]:
                     attempts.setdefault(_why_retaken(photograph, words), []).append(str(number))
             places = {"eye": words.eye(eye), "view": words.view(view)}
             for why, numbers in attempts.items():
-                yield words.text("document.retaken_one", **places, number=", ".join(numbers), reasons=why)
+                key = "document.retaken_one" if len(numbers) == 1 else "document.retaken_several"
+                yield words.text(key, **places, number=", ".join(numbers), reasons=why)
 
 
 def _why_retaken(photograph: ExaminedPhotograph, words: Words) -> str:
@@ -237,6 +248,6 @@ def _operating_point(disease: Disease, words: Words) -> str:
     return words.text(
         "document.operating_point",
         task=words.catalogue.task(disease.task),
-        threshold=f"{disease.operating_point:.2f}",
+        threshold=words.catalogue.number(disease.operating_point),
         grade=words.referable_grade(disease.task),
     )

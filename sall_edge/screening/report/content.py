@@ -96,7 +96,7 @@ class MadeBy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Who was examined: `name` in the order of reading, `dicom_name` as DICOM writes it, `sex` M, F, O or None."""
+    """Who was examined: `name` as people read it, `dicom_name` as DICOM writes it, `sex` M, F, O or None."""
 
     reference: str
     name: str | None
@@ -148,7 +148,7 @@ class Shown:
         attempts: How many were taken.
         attempts_title: The same in words.
         picture: None if there is none to show.
-        alt, evidence_alt: What a screen reader says instead of the pictures.
+        alt, evidence_alt: What a screen reader says instead of the pictures; the second empty without evidence.
     """
 
     view: View
@@ -200,11 +200,12 @@ class Content:
         dated: When the examination was finished, else its last photograph, else its beginning; UTC.
         is_finished: Whether every photograph was taken or given up.
         programme, operator: Title and name.
+        programme_sha256: Of the programme's file.
         cameras: Their names.
         outcome, outcome_title, follow_up: Of the person; what it says and what it means.
         reasons: Why, in words, the eye before each; and what was corrected since.
         eyes: The right one first, as a person stands in front of the reader.
-        retaken, not_assessed, operating_points: Lines.
+        retaken, not_assessed, operating_points: Lines; the last says what P is.
         made_by: Software and engine.
     """
 

@@ -95,8 +95,7 @@ def _described(capture: Any, content: Content, eye: EyeContent, shown: Shown) ->
     lines = [f"{eye.title}: {eye.outcome_title}", shown.quality, *eye.reasons, content.label("research_use")]
     capture.ImageComments = "\n".join(lines)
     software = content.label("software", version=content.made_by.software)
-    is_evidence = shown.picture is not None and shown.picture.evidence is not None
-    described = shown.evidence_alt if is_evidence else shown.alt
+    described = shown.evidence_alt or shown.alt
     capture.DerivationDescription = f"{described} ({software}, {content.made_by.engine_sha256[:12]})"[:1024]
     return capture
 

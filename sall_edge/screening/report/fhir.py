@@ -13,7 +13,6 @@ from fhir.resources.R4B.bundle import Bundle
 from pydantic import ValidationError
 
 from sall_edge.errors import DocumentError
-from sall_edge.screening.examination.record import Outcome
 from sall_edge.screening.report.codes import (
     ABSENT,
     DICOM_MODALITY,
@@ -250,7 +249,7 @@ def _report(about: _About, pdf: bytes, observations: Sequence[Resource], study: 
     }
     return about.resource("DiagnosticReport", "report") | {
         "identifier": [{"system": IDENTIFIER_URI, "value": f"urn:uuid:{content.examination_id}"}],
-        "status": "partial" if content.outcome is Outcome.INCOMPLETE else "preliminary",
+        "status": "preliminary" if content.is_finished else "partial",
         "code": coded(local("retinal-screening"), text=title),
         "subject": about.subject,
         "effectiveDateTime": about.time,

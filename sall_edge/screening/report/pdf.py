@@ -16,7 +16,8 @@ import numpy.typing as npt
 import typst
 
 from sall_edge.errors import BackendMissing, DocumentError
-from sall_edge.screening.report.content import Content, EyeContent, Finding, Shown
+from sall_edge.screening.examination.record import Outcome
+from sall_edge.screening.report.content import Content, EyeContent, Finding, Shown, Standing
 
 __all__ = ["TEMPLATE", "pdf_of"]
 
@@ -37,6 +38,8 @@ LABELS = (
     "result",
     "retaken",
 )
+LOOKS = {Standing.URGENT: Outcome.URGENT_REFERRAL.value, Standing.REFERABLE: Outcome.REFERRAL.value}
+"""Of which outcome a finding has the colour; every other one has none."""
 JPEG_QUALITY = 92
 """Of the photographs on the page, at which nobody sees a difference; DICOM holds them without loss."""
 
@@ -98,30 +101,32 @@ def _font_folder() -> str:
 
 def _data(content: Content) -> dict[str, Any]:
     """What the template reads; only texts, numbers and bytes as lists of numbers."""
-    person, letterhead = content.person, content.letterhead
+    letterhead = content.letterhead
     return {
         "language": content.language,
         "title": content.label("title"),
         "research_use": content.label("research_use"),
         "examination_id": content.examination_id,
-        "labels": {**{name: content.label(name) for name in LABELS}, "p": content.label("probability_short")},
+        "page_of": content.label("page_of", page="{page}", pages="{pages}"),
+        "labels": {name: content.label(name) for name in LABELS},
         "clinic": letterhead.clinic.splitlines() if letterhead.clinic else [],
         "logo": None if letterhead.logo is None else list(letterhead.logo),
         "logo_alt": letterhead.clinic.splitlines()[0] if letterhead.clinic else content.label("logo"),
-        "person": {"headline": person.name or person.reference, "facts": _facts(content)},
+        "person": {"headline": _headline(content), "facts": _facts(content)},
         "outcome": {
             "key": content.outcome.value,
             "title": content.outcome_title,
             "follow_up": content.follow_up,
             "reasons": content.reasons,
         },
-        "eyes": [_eye(eye) for eye in content.eyes],
+        "eyes": [_eye(content, eye) for eye in content.eyes],
         "has_evidence": any(shown.picture and shown.picture.evidence is not None for shown in _photographs(content)),
         "evidence_scale": content.label("evidence_scale"),
         "retaken": content.retaken or [content.label("none_retaken")],
         "not_assessed": content.not_assessed,
         "operating_points": content.operating_points,
         "identity": _identity(content),
+        "hashes": _hashes(content),
     }
 
 
@@ -129,10 +134,16 @@ def _photographs(content: Content) -> list[Shown]:
     return [shown for eye in content.eyes for shown in eye.photographs]
 
 
+def _headline(content: Content) -> str:
+    """What the person is called: a number alone says what number it is."""
+    person = content.person
+    return person.name or f"{content.label('reference')} {person.reference}"
+
+
 def _facts(content: Content) -> list[tuple[str, str]]:
     person = content.person
     facts = {
-        "reference": person.reference,
+        "reference": person.reference if person.name else None,
         "born": person.birth_date.isoformat() if person.birth_date else None,
         "sex": person.sex_title,
         "examined": f"{content.dated.astimezone(content.letterhead.zone):%Y-%m-%d %H:%M %Z}",
@@ -143,11 +154,8 @@ def _facts(content: Content) -> list[tuple[str, str]]:
 def _identity(content: Content) -> list[str]:
     made_by = content.made_by
     software = content.label("software", version=made_by.software)
-    target, precision = made_by.target, made_by.precision.upper()
-    engine = content.label("engine", sha=made_by.engine_sha256[:12], target=target, precision=precision)
-    preparation = content.label("image_spec", sha=made_by.image_spec_sha256[:12])
-    programme = f"{content.label('programme')}: {content.programme} ({content.programme_sha256[:12]})"
-    lines = [", ".join((software, engine, preparation)), programme]
+    lines = [f"{software}, {made_by.target}, {made_by.precision.upper()}"]
+    lines.append(f"{content.label('programme')}: {content.programme}")
     if content.cameras:
         lines.append(f"{content.label('camera')}: {', '.join(content.cameras)}")
     if content.operator:
@@ -155,22 +163,35 @@ def _identity(content: Content) -> list[str]:
     return lines
 
 
-def _eye(eye: EyeContent) -> dict[str, Any]:
+def _hashes(content: Content) -> str:
+    """The beginnings of what names engine, preparation and programme exactly."""
+    made_by = content.made_by
+    hashes = {
+        "engine": made_by.engine_sha256,
+        "image_spec": made_by.image_spec_sha256,
+        "programme": content.programme_sha256,
+    }
+    return ", ".join(f"{content.label(name)} {sha[:12]}" for name, sha in hashes.items())
+
+
+def _eye(content: Content, eye: EyeContent) -> dict[str, Any]:
     return {
         "title": eye.title,
         "outcome": {"key": eye.outcome.value if eye.outcome else "not_examined", "title": eye.outcome_title},
-        "findings": [_finding(finding) for finding in eye.findings],
+        "findings": [_finding(content, finding) for finding in eye.findings],
         "photographs": [_shown(shown) for shown in eye.photographs],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(content: Content, finding: Finding) -> dict[str, Any]:
+    probability = finding.probability
+    short = content.label("probability_short")
     return {
         "title": finding.title,
         "grade": finding.grade_title or "–",
-        "probability": "–" if finding.probability is None else f"{finding.probability:.2f}",
+        "probability": None if probability is None else f"{short} {content.catalogue.number(probability)}",
         "standing": finding.standing_title,
-        "is_positive": finding.standing.is_positive,
+        "look": LOOKS.get(finding.standing),
     }
 
 

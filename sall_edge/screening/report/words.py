@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sall_edge.screening.examination.findings import is_gradable, photograph_reasons
 from sall_edge.screening.examination.programme import Programme, programme_task
-from sall_edge.screening.examination.reasons import Reason
+from sall_edge.screening.examination.reasons import Reason, task_not_assessed
 from sall_edge.screening.examination.record import Examination, ExaminedPhotograph, EyeResult, TaskResult, View
 from sall_edge.screening.messages import Catalogue
 from sall_edge.spec import Eye, Task
@@ -75,11 +75,16 @@ class Words:
 
     def not_assessed(self, results: Iterable[EyeResult]) -> tuple[str, ...]:
         """What no eye's photographs answer, once; what one eye's do not, with the eye before it."""
-        known = tuple(results)
+        of_eyes = {result.eye: [self._not_assessed(key, result) for key in result.not_assessed] for result in results}
         lines: dict[str, None] = {}
-        for result in known:
-            for key in result.not_assessed:
-                text = self.catalogue.not_assessed(key, self.tasks)
-                is_of_all = all(key in other.not_assessed for other in known)
-                lines[text if is_of_all else self.text("reason_of_eye", eye=self.eye(result.eye), reason=text)] = None
+        for eye, texts in of_eyes.items():
+            for text in texts:
+                is_of_all = all(text in others for others in of_eyes.values())
+                lines[text if is_of_all else self.text("reason_of_eye", eye=self.eye(eye), reason=text)] = None
         return tuple(lines)
+
+    def _not_assessed(self, key: str, result: EyeResult) -> str:
+        """A disease that has a grade although not all of its photographs do was assessed in part."""
+        text = self.catalogue.not_assessed(key, self.tasks)
+        is_graded = key in {task_not_assessed(found.task) for found in result.tasks}
+        return self.text("document.partly_assessed", task=text) if is_graded else text

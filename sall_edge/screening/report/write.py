@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from sall_edge.errors import BackendMissing, DocumentError
+from sall_edge.errors import BackendMissing, DocumentError, OutputError
 from sall_edge.screening.report.content import Content
 from sall_edge.screening.report.identifiers import dicom_instances
-from sall_edge.screening.report.kinds import DocumentKind
-from sall_edge.writing import file_being_written
+from sall_edge.screening.report.kinds import DocumentKind, Readers
+from sall_edge.writing import file_being_written, make_folder
 
 __all__ = ["Document", "render_documents", "write_documents"]
 
@@ -25,7 +25,9 @@ class Document:
     data: bytes
 
 
-def write_documents(content: Content, folder: Path, kinds: Iterable[DocumentKind]) -> tuple[Path, ...]:
+def write_documents(
+    content: Content, folder: Path, kinds: Iterable[DocumentKind], *, readers: Readers = Readers.OWNER
+) -> tuple[Path, ...]:
     """Writes the documents of an examination; its id is in their names, nothing of the person is.
 
     All are made before the first is written, and each appears whole or not at all.
@@ -34,19 +36,30 @@ def write_documents(content: Content, folder: Path, kinds: Iterable[DocumentKind
         content: What they say.
         folder: Where they go; made if it is not there.
         kinds: Which; each once.
+        readers: Who may read them.
 
     Raises:
         DocumentError: One cannot be made.
         BackendMissing: A library that makes them is not installed.
-        OutputError: The folder cannot be written.
+        OutputError: The folder cannot be written, or the umask keeps the readers out.
     """
     paths = []
-    for document in render_documents(content, kinds):
+    documents = render_documents(content, kinds)
+    make_folder(folder, mode=readers.folder_mode)
+    for document in documents:
         path = folder / document.name
-        with file_being_written(path) as temporary:
+        with file_being_written(path, mode=readers.file_mode) as temporary:
+            _check_readers(temporary, readers)
             temporary.write_bytes(document.data)
         paths.append(path)
     return tuple(paths)
+
+
+def _check_readers(file: Path, readers: Readers) -> None:
+    if missing := readers.file_mode & ~file.stat().st_mode:
+        what = f"{file.parent} does not let the {readers.value} read its documents"
+        why = f"the umask or the folder's access control list takes {missing:03o} of {readers.file_mode:03o} away"
+        raise OutputError(what, why, "start with umask 027 (systemd: UMask=0027)")
 
 
 def render_documents(content: Content, kinds: Iterable[DocumentKind]) -> tuple[Document, ...]:

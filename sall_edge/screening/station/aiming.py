@@ -149,7 +149,7 @@ class Aimer:
                 time.sleep(WAIT_S)
                 continue
             for one in self._camera.set_aside():
-                yield PhotographSetAside(name=one.name, why=one.why)
+                yield PhotographSetAside(name=one.name, why=one.why, taken_at=one.taken_at, detail=one.detail)
             if capture is not None:
                 return capture
             yield Waiting()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sall_edge.screening.camera.source import Capture
+from sall_edge.screening.camera.source import Capture, WhySetAside
 from sall_edge.screening.examination.examination import Wanted
 from sall_edge.screening.examination.findings import is_gradable
 from sall_edge.screening.examination.programme import Programme
@@ -38,13 +38,13 @@ def place_of(
     return Place(photograph_id=photograph_id, eye=eye, view=view, attempt=taken + 1)
 
 
-def belongs_elsewhere(capture: Capture, examination: Examination, programme: Programme) -> str | None:
-    """Why a photograph is none of this examination, in words; None if it is."""
+def belongs_elsewhere(capture: Capture, examination: Examination, programme: Programme) -> WhySetAside | None:
+    """Why a photograph is none of this examination; None if it is one."""
     eye = capture.origin.eye
     if is_of_another(capture, examination):
-        return "it is of another person than the one who is examined"
+        return WhySetAside.ANOTHER_PERSON
     if eye is not None and (eye not in programme.eyes or eye.value in examination.not_examined):
-        return f"it is of the eye {eye.value}, which is not examined"
+        return WhySetAside.EYE_NOT_EXAMINED
     return None
 
 
@@ -61,7 +61,7 @@ def holds(examination: Examination, digest: str) -> bool:
 def name_of(capture: Capture) -> str:
     """What a person can find it by."""
     details = capture.origin.details
-    return details.get("file") or details.get("SOPInstanceUID") or f"a photograph of {capture.origin.camera}"
+    return details.get("file") or details.get("SOPInstanceUID") or capture.origin.camera
 
 
 def _view_wanted(examination: Examination, programme: Programme, eye: Eye) -> View:

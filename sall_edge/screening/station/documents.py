@@ -11,7 +11,7 @@ from sall_edge.screening.examination.record import Examination, ExaminedPhotogra
 from sall_edge.screening.messages import Catalogue
 from sall_edge.screening.report.compose import compose
 from sall_edge.screening.report.content import Letterhead, Picture
-from sall_edge.screening.report.kinds import DocumentKind
+from sall_edge.screening.report.kinds import DocumentKind, Readers
 from sall_edge.screening.report.picture import picture_of
 from sall_edge.screening.report.write import write_documents
 from sall_edge.screening.store.reader import StoreReader
@@ -29,6 +29,7 @@ class Documents:
         catalogue: Their language.
         programme: That the examinations follow.
         letterhead: Whose documents.
+        readers: Who may read the files.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Documents:
         catalogue: Catalogue,
         programme: Programme,
         letterhead: Letterhead | None = None,
+        readers: Readers = Readers.OWNER,
     ) -> None:
         self._folder = folder
         self._kinds = tuple(kinds)
         self._catalogue = catalogue
         self._programme = programme
         self._letterhead = letterhead
+        self._readers = readers
 
     def write(self, examination: Examination, store: StoreReader, session: Session) -> tuple[Path, ...]:
         """The files of one examination.
@@ -64,7 +67,7 @@ class Documents:
         content = compose(
             examination, manifest, self._programme, self._catalogue, pictures=pictures, letterhead=self._letterhead
         )
-        return write_documents(content, self._folder, self._kinds)
+        return write_documents(content, self._folder, self._kinds, readers=self._readers)
 
 
 def pictures_of(examination: Examination, store: StoreReader, session: Session) -> dict[str, Picture]:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from sall_edge.errors import ExaminationError, StoreFull
 from sall_edge.fundus.quality import QualityLimits
 from sall_edge.runtime.session import Session
-from sall_edge.screening.camera.source import Camera, Capture, Moment
+from sall_edge.screening.camera.source import Camera, Capture, Moment, WhySetAside
 from sall_edge.screening.events import (
     Captured,
     Event,
@@ -140,7 +140,7 @@ class Taking:
             yield self.known(got)
             return examination
         if (why := belongs_elsewhere(got, examination, self._programme)) is not None:
-            yield PhotographSetAside(name=name_of(got), why=why)
+            yield _set_aside(got, why)
             return examination
         place = place_of(got, examination, self._programme, asked, photograph_id=new_id())
         yield Captured(photograph_id=place.photograph_id, eye=place.eye, view=place.view, attempt=place.attempt)
@@ -197,10 +197,14 @@ class Taking:
     def known(self, capture: Capture) -> PhotographSetAside:
         """Of a photograph that is in the store: sent again, or the process was ended before the camera was told."""
         self._camera.stored(capture)
-        return PhotographSetAside(name=name_of(capture), why="it is in the store already")
+        return _set_aside(capture, WhySetAside.ALREADY_STORED)
 
 
 def _attempt(examination: Examination, asked: Wanted) -> int:
     """Of the view that was photographed last; the first one after a photograph that turned out to be of another."""
     last = examination.counted[-1] if examination.photographs else None
     return asked.attempt if last is not None and (last.eye, last.view) == (asked.eye, asked.view) else 1
+
+
+def _set_aside(capture: Capture, why: WhySetAside) -> PhotographSetAside:
+    return PhotographSetAside(name=name_of(capture), why=why, eye=capture.origin.eye)

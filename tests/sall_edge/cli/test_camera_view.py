@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from sall_edge.cli.camera_view import LineView, NoView, TerminalView, in_words, view_of
-from sall_edge.screening.camera.source import CameraState
+from sall_edge.screening.camera.source import CameraState, WhySetAside
 from sall_edge.screening.events import (
     Aiming,
     CameraChanged,
@@ -45,7 +45,10 @@ EVENTS: tuple[Event, ...] = (
     PhotographJudged(at=AT, photograph_id="p1", gradable=False, reasons=("too_dark",), trigger_to_stored_ms=50),
     SideAsked(at=AT, photograph_id="p1", eye=Eye.LEFT, wait_s=10),
     SideCorrected(at=AT, photograph_id="p1", eye_was=Eye.LEFT, eye_is=Eye.RIGHT),
-    PhotographSetAside(at=AT, name="old.jpg", why="it is old"),
+    *(
+        PhotographSetAside(at=AT, name="old.jpg", why=why, eye=Eye.LEFT, taken_at=AT, detail="truncated")
+        for why in WhySetAside
+    ),
     *(
         ExaminationFinished(at=AT, examination_id="e1", outcome=outcome, reasons=("L:referable:dr",), eyes=())
         for outcome in Outcome
@@ -68,6 +71,16 @@ def test_every_event_has_words_in_every_language(language: str, retina_tasks: Ta
         event for event in EVENTS if isinstance(event, SILENT)
     ]
     assert all(words.strip() and "{" not in words for words in said.values() if words is not None)
+
+
+def test_what_is_set_aside_is_said_in_the_language_of_the_view(retina_tasks: TaskSet) -> None:
+    early = PhotographSetAside(at=AT, name="old.jpg", why=WhySetAside.EARLIER, taken_at=AT)
+    assert in_words(early, load_language("en"), retina_tasks.tasks) == (
+        "old.jpg was set aside: taken at 2026-03-04 09:30:00 UTC, before this examination began"
+    )
+    assert in_words(early, load_language("de"), retina_tasks.tasks) == (
+        "old.jpg wurde beiseitegelegt: vom 2026-03-04 09:30:00 UTC, vor Beginn dieser Untersuchung"
+    )
 
 
 def test_the_words_say_what_to_do(retina_tasks: TaskSet) -> None:
@@ -116,7 +129,9 @@ def test_the_aiming_of_one_photograph_is_not_shown_with_the_next(retina_tasks: T
 
 
 def test_only_the_last_lines_are_kept(retina_tasks: TaskSet) -> None:
-    many = tuple(PhotographSetAside(at=AT, name=f"{number}.jpg", why="it is old") for number in range(12))
+    many = tuple(
+        PhotographSetAside(at=AT, name=f"{number}.jpg", why=WhySetAside.ANOTHER_PERSON) for number in range(12)
+    )
     shown = _shown(many, retina_tasks)
     assert "11.jpg" in shown
     assert "3.jpg" not in shown.replace("13.jpg", "")

@@ -152,7 +152,7 @@ def test_an_examination_that_a_signal_ends_goes_on_with_the_next_process(
     with start(*source) as process:
         assert process.until("examination_started")["examination_id"] == examination
         assert process.until("photograph_wanted")["eye"] == "L"
-        assert process.until("photograph_set_aside")["why"] == "it is in the store already"
+        assert process.until("photograph_set_aside")["why"] == "already_stored"
         (hot / "2_OS.jpg").write_bytes(photographs["L"])
         assert process.until("examination_finished")["examination_id"] == examination
         assert process.ended()[0] == 0

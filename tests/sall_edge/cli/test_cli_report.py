@@ -58,6 +58,7 @@ def test_a_report_is_written_again_in_another_language(
         assert done.code == 0, done.err
         (path,) = map(Path, done.out.split())
         assert path == tmp_path / language / f"{examined[1]}.pdf"
+        assert path.stat().st_mode & 0o077 == 0
         (page,) = PdfReader(path).pages
         assert "4711" in page.extract_text()
         titles[language] = page.extract_text().splitlines()[0]
@@ -132,3 +133,12 @@ def test_a_side_is_not_corrected_by_another_engine_or_while_the_examination_goes
             with pytest.raises(ExaminationError, match="cannot be corrected") as refused:
                 correct_side(store, photograph.photograph_id, programme=programme, engine=tiny_engine)
             assert why in refused.value.why
+
+
+def test_the_group_reads_it_if_it_is_told_so(
+    sall_edge: Run, examined: tuple[Path, str], tiny_engine: Engine, tmp_path: Path
+) -> None:
+    done = _asked(sall_edge, examined, tiny_engine, tmp_path / "drop", "--readable-by", "group")
+    assert done.code == 0, done.err
+    assert Path(done.out.strip()).stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "drop").stat().st_mode & 0o777 == 0o750

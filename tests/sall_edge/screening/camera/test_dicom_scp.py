@@ -67,7 +67,8 @@ def test_the_folder_holds_an_object_until_its_photograph_is_stored(
     send(ophthalmic_photograph(retina), port=camera.port)
     capture = camera.capture(since, timeout_s=SOON_S)
     assert capture is not None
-    assert len(list((tmp_path / "spool").iterdir())) == 1
+    (held,) = (tmp_path / "spool").iterdir()
+    assert held.stat().st_mode & 0o777 == 0o600
     camera.stored(capture)
     assert not list((tmp_path / "spool").iterdir())
 
@@ -113,7 +114,7 @@ def test_another_title_is_refused_and_ours_answers_an_echo(camera: DicomCamera, 
 def test_what_cannot_be_kept_is_not_said_to_be(
     monkeypatch: pytest.MonkeyPatch, camera: DicomCamera, retina: np.ndarray, number: int, status: int
 ) -> None:
-    def refused(path: Path) -> None:
+    def refused(path: Path, *, mode: int) -> None:
         raise OutputError(f"cannot write {path}", "no", "make room") from OSError(number, "no")
 
     monkeypatch.setattr(dicom_scp, "file_being_written", refused)

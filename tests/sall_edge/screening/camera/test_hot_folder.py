@@ -16,7 +16,7 @@ from sall_edge.errors import CameraError
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.screening.camera import arrivals
 from sall_edge.screening.camera.hot_folder import HotFolder, eye_of_name, open_hot_folder
-from sall_edge.screening.camera.source import CameraState, Capture, Moment
+from sall_edge.screening.camera.source import CameraState, Capture, Moment, WhySetAside
 from sall_edge.spec import Eye
 
 SOON_S = 5.0
@@ -109,7 +109,10 @@ def test_what_was_there_before_is_set_aside_and_named(folder: Path, jpeg: bytes)
         begun = Moment(utc=datetime.now(timezone.utc) - timedelta(minutes=1), monotonic_s=time.monotonic() - 60)
         assert _names(camera, begun, 1) == ["new.jpg"]
         aside = camera.set_aside()
-    assert [(one.name, "before this examination" in one.why) for one in aside] == [("old.jpg", True)]
+    (old,) = aside
+    assert (old.name, old.why) == ("old.jpg", WhySetAside.EARLIER)
+    assert old.taken_at is not None
+    assert old.taken_at.timestamp() == pytest.approx(yesterday, abs=1)
     assert camera.set_aside() == ()
 
 
@@ -132,7 +135,8 @@ def test_a_file_that_never_becomes_whole_is_set_aside(
         assert camera.capture(since, timeout_s=2.0) is None
         (aside,) = camera.set_aside()
     assert aside.name == "half.jpg"
-    assert "truncated" in aside.why
+    assert aside.why is WhySetAside.UNREADABLE
+    assert "truncated" in str(aside.detail)
 
 
 def test_a_folder_that_goes_away_is_said_and_comes_back(camera: HotFolder, folder: Path, jpeg: bytes) -> None:

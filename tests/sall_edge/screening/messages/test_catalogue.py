@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from sall_edge import cli, screening
 from sall_edge.errors import CatalogueError
 from sall_edge.fundus.quality import REASONS
 from sall_edge.screening.camera.guidance import HINTS
-from sall_edge.screening.camera.source import CameraState
+from sall_edge.screening.camera.source import CameraState, WhySetAside
 from sall_edge.screening.examination.programme import load_programme, programme_names
 from sall_edge.screening.examination.reasons import (
     PHOTOGRAPH_KEYS,
@@ -74,7 +75,8 @@ def test_every_outcome_state_and_place_has_a_text(language: str) -> None:
     wanted += [f"standing.{standing.value}" for standing in Standing]
     wanted += [f"eye.{eye.value}" for eye in Eye] + [f"view.{view.value}" for view in View]
     wanted += [f"hint.{hint}" for hint in HINTS]
-    assert all(catalogue.text(key) for key in wanted)
+    wanted += [f"set_aside.{why.value}" for why in WhySetAside]
+    assert [key for key in wanted if key not in catalogue.texts] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -112,6 +114,30 @@ def test_what_the_programmes_leave_out_is_in_the_catalogue(language: str) -> Non
     }
 
 
+def test_every_text_of_documents_and_prompts_is_asked_for_somewhere() -> None:
+    folders = [Path(screening.__file__).parent, Path(cli.__file__).parent]
+    code = "".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
+    names = [key.split(".") for key in ENGLISH.texts if key.startswith(("document.", "prompt."))]
+    assert [name for section, name in names if f'"{name}"' not in code and f"{section}.{name}" not in code] == []
+
+
+def test_a_number_has_the_decimal_mark_of_its_language() -> None:
+    assert {language: load_language(language).number(0.5) for language in LANGUAGES} == {
+        "en": "0.50",
+        "de": "0,50",
+        "es": "0,50",
+        "fr": "0,50",
+    }
+
+
+def test_what_a_text_needs_to_say_why_a_photograph_was_set_aside_has_to_be_given() -> None:
+    assert ENGLISH.set_aside("eye_not_examined", eye=Eye.LEFT) == "of an eye that is not examined (Left eye)"
+    with pytest.raises(CatalogueError, match=r"no value for taken_at of set_aside\.earlier"):
+        ENGLISH.set_aside("earlier")
+    with pytest.raises(CatalogueError, match=r"no text for set_aside\.nonsense"):
+        ENGLISH.set_aside("nonsense")
+
+
 def test_a_grade_is_found_by_its_name_because_two_scales_share_a_number() -> None:
     german = load_language("de")
     stages, kinds = _tasks("retina")[1], _tasks("odir")[1]
@@ -130,7 +156,7 @@ def test_reasons_read_as_sentences() -> None:
     assert ENGLISH.reason("missing:macula", tasks) == "the photograph of the macula is missing"
     assert (
         load_language("de").reason("conflict:dr:amd", tasks)
-        == "Diabetische Retinopathie und Altersabhängige Makuladegeneration widersprechen sich"
+        == "Diabetische Retinopathie / Altersabhängige Makuladegeneration: die Ergebnisse widersprechen sich"
     )
 
 

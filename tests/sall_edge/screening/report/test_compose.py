@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import timedelta, timezone
-from typing import Any
 
 import pytest
 from fakes.made_up_examination import DOUBTFUL_AMD, FAR, MODERATE_DR, UNREADABLE
 from fakes.reported_examination import (
     LEFT_DISC,
-    LEFT_MACULA,
     MANIFEST,
     MARIA,
     PROGRAMME,
@@ -21,14 +19,12 @@ from fakes.reported_examination import (
     pictures_of,
 )
 
-from sall_edge.errors import DocumentError
 from sall_edge.screening.examination.correction import of_other_eye
-from sall_edge.screening.examination.programme import load_programme
-from sall_edge.screening.examination.record import Examination, EyeResult, Outcome, View
+from sall_edge.screening.examination.record import Outcome, View
 from sall_edge.screening.messages import languages, load_language
 from sall_edge.screening.report.compose import compose
 from sall_edge.screening.report.content import Content, EyeContent, Finding, Standing
-from sall_edge.spec import Eye, ImageSpec
+from sall_edge.spec import Eye
 
 BAD = {"gradable": False, "reasons": ("out_of_focus",), "tasks": {}}
 DOUBTS = {
@@ -127,7 +123,7 @@ def test_the_photograph_that_was_chosen_is_shown_and_the_other_one_named() -> No
 
 def test_attempts_that_failed_alike_are_one_line() -> None:
     retaken = content_of(examination(Outcome.UNGRADABLE_REFERRAL)).retaken
-    assert retaken[0] == "Right eye, macula, attempt 1, 2: too dark, lashes, lid or glare at the edge"
+    assert retaken[0] == "Right eye, macula, attempts 1, 2: too dark, lashes, lid or glare at the edge"
     assert len(retaken) == 2
 
 
@@ -167,6 +163,44 @@ def test_what_only_one_eye_leaves_open_is_said_of_that_eye() -> None:
     assert "the retina outside the photographs" in content.not_assessed
 
 
+def test_a_disease_with_a_grade_is_not_said_to_be_unassessed_but_to_be_so_in_part() -> None:
+    told = Told(besides={RIGHT_MACULA: [{"dr": MODERATE_DR}], RIGHT_DISC: [BAD] * 3})
+    content = content_of(examined(told))
+    assert _right(content).findings[0].standing is Standing.REFERABLE
+    assert content.not_assessed[0] == ("Right eye: Diabetic retinopathy: only on some of the photographs that it needs")
+
+
+def test_what_was_not_assessed_in_one_eye_and_in_part_in_the_other_is_said_of_each() -> None:
+    told = Told(besides={RIGHT_MACULA: [BAD] * 3, RIGHT_DISC: [BAD] * 3, LEFT_DISC: [BAD] * 3})
+    lines = content_of(examined(told)).not_assessed
+    assert "Right eye: Diabetic retinopathy" in lines
+    assert "Left eye: Diabetic retinopathy: only on some of the photographs that it needs" in lines
+
+
+def test_numbers_are_written_as_the_language_writes_them() -> None:
+    record = examination(Outcome.REFERRAL)
+    assert "from P 0.20" in content_of(record).operating_points[0]
+    assert "ab P 0,20" in content_of(record, catalogue=load_language("de")).operating_points[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("Škoda^Anna", "Škoda, Anna"), ("Wang^Xiao=王^小明=", "Wang, Xiao"), ("=王^小明", "王, 小明"), ("Solo", "Solo")],
+)
+def test_a_name_is_read_in_one_script(name: str, read: str) -> None:
+    person = MARIA.model_copy(update={"name": name})
+    content = content_of(examination(Outcome.NO_REFERRAL, person=person))
+    assert (content.person.name, content.person.dicom_name) == (read, name)
+
+
+def test_a_photograph_without_evidence_has_no_words_for_it() -> None:
+    shown = [one for eye in content_of(examination(Outcome.REFERRAL)).eyes for one in eye.photographs]
+    assert [bool(one.evidence_alt) for one in shown] == [
+        one.picture is not None and one.picture.evidence is not None for one in shown
+    ]
+    assert any(one.evidence_alt for one in shown)
+
+
 def test_it_is_dated_by_its_end_else_by_its_last_photograph() -> None:
     finished, open_one = examination(Outcome.NO_REFERRAL), examination(Outcome.INCOMPLETE)
     assert content_of(finished).dated == finished.finished_at
@@ -201,81 +235,7 @@ def test_another_word_or_pixel_is_another_fingerprint_and_the_same_is_the_same()
     assert len({first.fingerprint, pixel.fingerprint, german.fingerprint}) == 3
 
 
-def _changed(record: Examination, eye: Eye, /, **changes: Any) -> Examination:
-    results: dict[str, EyeResult] = dict(record.eyes)
-    results[eye.value] = results[eye.value].model_copy(update=changes)
-    return record.model_copy(update={"eyes": results})
-
-
-def _clear(**changes: Any) -> Examination:
-    return examination(Outcome.NO_REFERRAL).model_copy(update=changes)
-
-
-def _contradictions() -> Iterator[tuple[str, Examination]]:
-    clear, refer = examination(Outcome.NO_REFERRAL), examination(Outcome.REFERRAL)
-    positive = refer.eyes["L"].tasks
-    yield "the person is no_referral, the eyes are not", refer.model_copy(update={"outcome": Outcome.NO_REFERRAL})
-    yield "the examination is not finished", _clear(finished_at=None)
-    yield "eye L was not examined", _clear(eyes={"R": clear.eyes["R"]})
-    yield "dr is referable", _changed(clear, Eye.LEFT, tasks=positive)
-    yield "dr was not graded", _changed(clear, Eye.LEFT, tasks=())
-    yield "a reason says unfamiliar", _changed(clear, Eye.LEFT, reasons=("unfamiliar",))
-    yield "photograph of the macula is missing", _changed(clear, Eye.LEFT, chosen={})
-    yield "stands for eye L, macula, and is not there", _changed(clear, Eye.LEFT, chosen={"macula": "lost"})
-    yield "the result of eye R stands under L", _changed(clear, Eye.LEFT, eye=Eye.RIGHT)
-    yield "dr has no grade 9", _changed(refer, Eye.LEFT, tasks=(positive[0].model_copy(update={"grade": 9}),))
-    yield "grades glaucoma", _changed(refer, Eye.LEFT, tasks=(positive[0].model_copy(update={"task": "glaucoma"}),))
-    yield "no operating point for dr", _clear(operating_points={"amd": 0.1})
-
-
-CONTRADICTIONS = dict(_contradictions())
-
-
-@pytest.mark.parametrize("why", CONTRADICTIONS)
-def test_a_record_that_contradicts_itself_is_not_reported(why: str) -> None:
-    with pytest.raises(DocumentError, match="contradicts itself") as problem:
-        content_of(CONTRADICTIONS[why])
-    assert why in problem.value.why
-    assert "no report is written" in problem.value.fix
-
-
-def test_a_negative_eye_whose_photograph_was_not_graded_is_not_reported() -> None:
-    record = examined(Told(besides={LEFT_MACULA: [BAD] * 3}))
-    results = dict(record.eyes)
-    clear = examination(Outcome.NO_REFERRAL).eyes["L"]
-    results["L"] = clear.model_copy(update={"chosen": results["L"].chosen})
-    lie = record.model_copy(update={"eyes": results, "outcome": Outcome.NO_REFERRAL, "reasons": ()})
-    with pytest.raises(DocumentError) as problem:
-        content_of(lie)
-    assert problem.value.why == "eye L needs no referral, but its photograph of the macula was not graded"
-
-
-def test_a_sex_that_documents_cannot_write_is_refused() -> None:
-    person = MARIA.model_copy(update={"sex": "female"})
-    with pytest.raises(DocumentError, match="cannot be reported") as problem:
-        content_of(examination(Outcome.NO_REFERRAL, person=person))
-    assert problem.value.why == "the person's sex is 'female', DICOM knows M, F, O"
-
-
 def test_a_file_that_cannot_be_read_is_said_to_be_so() -> None:
     unreadable = {"gradable": None, "tasks": {}, "error": UNREADABLE.error}
     content = content_of(examined(Told(besides={RIGHT_MACULA: [unreadable, {}]})))
     assert content.retaken == ("Right eye, macula, attempt 1: the file cannot be read",)
-
-
-def test_another_engine_or_programme_is_refused() -> None:
-    record, catalogue = examination(Outcome.NO_REFERRAL), load_language("en")
-    other = MANIFEST.model_copy(update={"image": ImageSpec(side_px=320)})
-    with pytest.raises(DocumentError, match="cannot be reported") as problem:
-        compose(record, other, PROGRAMME, catalogue, pictures={})
-    assert problem.value.why == "its photographs were prepared for another engine"
-    with pytest.raises(DocumentError, match="cannot be reported") as problem:
-        compose(record, MANIFEST, load_programme("nhs"), catalogue, pictures={})
-    assert problem.value.why == "it followed icdr of another content than this nhs"
-
-
-@pytest.mark.parametrize("outcome", [Outcome.INCOMPLETE, Outcome.HUMAN_GRADING, Outcome.UNGRADABLE_REFERRAL])
-def test_an_undecided_eye_has_no_negative_finding_even_if_its_record_gives_no_reason(outcome: Outcome) -> None:
-    record = _changed(examination(Outcome.NO_REFERRAL), Eye.RIGHT, outcome=outcome)
-    right = _right(content_of(record.model_copy(update={"outcome": outcome})))
-    assert {finding.standing for finding in right.findings} == {Standing.OPEN}

@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from fakes.reported_examination import MARIA, Told, content_of, examination, examined
+from fakes.made_up_examination import MODERATE_DR
+from fakes.reported_examination import LEFT_DISC, MARIA, RIGHT_MACULA, Told, content_of, examination, examined
 from fhir.resources.R4B.bundle import Bundle
 
 from sall_edge.errors import DocumentError
@@ -91,6 +92,14 @@ def test_nothing_is_final_because_no_person_verified_it(outcome: Outcome) -> Non
     assert statuses == {"preliminary"}
     (report,) = _resources(bundle, "DiagnosticReport")
     assert report["status"] == ("partial" if outcome is Outcome.INCOMPLETE else "preliminary")
+
+
+def test_a_referral_of_an_examination_that_was_not_finished_is_partial() -> None:
+    told = Told(besides={RIGHT_MACULA: [{"dr": MODERATE_DR}], LEFT_DISC: ()}, is_finished=False)
+    content = content_of(examined(told))
+    assert content.outcome is not Outcome.INCOMPLETE
+    (report,) = _resources(_bundle(content), "DiagnosticReport")
+    assert report["status"] == "partial"
 
 
 def test_a_graded_eye_has_loincs_terms_for_diabetic_retinopathy() -> None:

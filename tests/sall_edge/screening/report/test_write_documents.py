@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from pydicom import dcmread
 from sall_edge.errors import BackendMissing, DocumentError, OutputError
 from sall_edge.screening.examination.record import Outcome
 from sall_edge.screening.report import write
-from sall_edge.screening.report.kinds import DocumentKind
+from sall_edge.screening.report.kinds import DocumentKind, Readers
 from sall_edge.screening.report.write import render_documents, write_documents
 
 STEM = "10000000-0000-4000-8000-000000000001"
@@ -34,6 +35,34 @@ def test_every_kind_is_written_with_the_id_of_the_examination(tmp_path: Path) ->
         f"{STEM}.fhir.json",
     ]
     assert sorted((tmp_path / "new").iterdir()) == sorted(paths)
+
+
+@pytest.mark.parametrize(("readers", "file", "made"), [(Readers.OWNER, 0o600, 0o700), (Readers.GROUP, 0o640, 0o750)])
+def test_documents_are_read_by_their_owner_alone_unless_the_group_may(
+    tmp_path: Path, umask: Callable[[int], int], readers: Readers, file: int, made: int
+) -> None:
+    umask(0o000)
+    content = content_of(examination(Outcome.REFERRAL))
+    paths = write_documents(content, tmp_path / "new", DocumentKind, readers=readers)
+    assert {path.stat().st_mode & 0o777 for path in paths} == {file}
+    assert (tmp_path / "new").stat().st_mode & 0o777 == made
+
+
+def test_nobody_but_the_owner_reads_them_if_nothing_is_said(tmp_path: Path, umask: Callable[[int], int]) -> None:
+    umask(0o000)
+    (path,) = write_documents(content_of(examination(Outcome.REFERRAL)), tmp_path, [PDF])
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_umask_that_keeps_the_group_out_is_an_error_and_nothing_is_written(
+    tmp_path: Path, umask: Callable[[int], int]
+) -> None:
+    umask(0o077)
+    with pytest.raises(OutputError, match="does not let the group read its documents") as problem:
+        write_documents(content_of(examination(Outcome.REFERRAL)), tmp_path, [PDF], readers=Readers.GROUP)
+    assert problem.value.why == "the umask or the folder's access control list takes 040 of 640 away"
+    assert problem.value.fix == "start with umask 027 (systemd: UMask=0027)"
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_name_of_a_person_is_in_a_file_name() -> None:

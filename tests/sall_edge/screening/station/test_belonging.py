@@ -4,7 +4,7 @@ import pytest
 from fakes.camera import FakeCamera
 from fakes.made_up_examination import ENGINE, NOON
 
-from sall_edge.screening.camera.source import Capture, Origin
+from sall_edge.screening.camera.source import Capture, Origin, WhySetAside
 from sall_edge.screening.examination.examination import begin, wanted
 from sall_edge.screening.examination.programme import load_programme
 from sall_edge.screening.examination.record import Examination, Person, View
@@ -44,7 +44,7 @@ def test_a_photograph_of_another_person_is_none_of_it(
     capture = _capture(person_reference=reference)
     assert is_of_another(capture, examination) is is_other
     why = belongs_elsewhere(capture, examination, PROGRAMME)
-    assert why == ("it is of another person than the one who is examined" if is_other else None)
+    assert why == (WhySetAside.ANOTHER_PERSON if is_other else None)
 
 
 def test_a_photograph_of_an_eye_that_is_left_out_is_none_of_it() -> None:
@@ -56,9 +56,7 @@ def test_a_photograph_of_an_eye_that_is_left_out_is_none_of_it() -> None:
         at=NOON,
         not_examined={Eye.LEFT: "prosthesis"},
     )
-    assert belongs_elsewhere(_capture(eye=Eye.LEFT), examination, PROGRAMME) == (
-        "it is of the eye L, which is not examined"
-    )
+    assert belongs_elsewhere(_capture(eye=Eye.LEFT), examination, PROGRAMME) is WhySetAside.EYE_NOT_EXAMINED
     assert belongs_elsewhere(_capture(eye=Eye.RIGHT), examination, PROGRAMME) is None
 
 
@@ -71,7 +69,7 @@ def test_an_examination_without_photographs_holds_none(examination: Examination)
     [
         ({"file": "1.jpg", "SOPInstanceUID": "1.2"}, "1.jpg"),
         ({"SOPInstanceUID": "1.2"}, "1.2"),
-        ({}, "a photograph of folder"),
+        ({}, "folder"),
     ],
 )
 def test_a_photograph_is_named_by_what_finds_it(details: dict[str, str], name: str) -> None:

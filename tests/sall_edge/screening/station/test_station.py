@@ -1,6 +1,7 @@
 """Whole examinations on an engine whose verdicts mean nothing, and a store on the disk."""
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from sall_edge.fundus.phantom.aiming import Still
 from sall_edge.fundus.quality import DEFAULT_LIMITS, sha256_of_limits
 from sall_edge.fundus.quality.limits import Limit
 from sall_edge.runtime.session import Session, open_session
-from sall_edge.screening.camera.source import Capture, SetAside
+from sall_edge.screening.camera.source import Capture, SetAside, WhySetAside
 from sall_edge.screening.events import (
     Captured,
     Event,
@@ -154,23 +155,29 @@ def test_the_camera_knows_which_eye_it_looked_at(
     assert taken == [(eye, view) for eye in (Eye.LEFT, Eye.RIGHT) for view in View]
 
 
+BEFORE = datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+
 def test_what_belongs_elsewhere_is_set_aside_and_named(
     session: Session, store: Store, programme: Programme, retina: Callable[..., Capture]
 ) -> None:
     mine = retina(person_reference="4711")
     other = retina(person_reference="4712", details={"file": "other.jpg"})
     camera, controls = FakeCamera(deliveries=[other, mine, mine]), Controls()
-    camera.aside.append(SetAside(name="old.jpg", why="it is old"))
+    camera.aside.append(SetAside(name="old.jpg", why=WhySetAside.EARLIER, taken_at=BEFORE))
     events: list[Event] = []
     for event in manned(camera, session, store, programme, controls).examine(PERSON):
         events.append(event)
         if isinstance(event, Waiting):
             controls.wish(Command.LEAVE)
-    aside = [(event.name, event.why) for event in of_kind(events, PhotographSetAside)]  # type: ignore[attr-defined]
+    aside = [
+        (event.name, event.why, event.taken_at)  # type: ignore[attr-defined]
+        for event in of_kind(events, PhotographSetAside)
+    ]
     assert aside == [
-        ("old.jpg", "it is old"),
-        ("other.jpg", "it is of another person than the one who is examined"),
-        ("a photograph of folder", "it is in the store already"),
+        ("old.jpg", WhySetAside.EARLIER, BEFORE),
+        ("other.jpg", WhySetAside.ANOTHER_PERSON, None),
+        ("folder", WhySetAside.ALREADY_STORED, None),
     ]
     assert len(of_kind(events, PhotographJudged)) == 1
 
