@@ -153,6 +153,30 @@ def restore(
     typer.echo(restore_backup(file, folder, store_key(key, key_command)))
 
 
+@store.command("delete")
+def delete(
+    folder: StoreFolder,
+    examinations: Annotated[list[str], typer.Argument(metavar="ID...", help="Finished or not; store list.")],
+    why: Annotated[str, typer.Option(help="Stays in the log for ever, so it names nobody: erasure asked for.")],
+    key: KeyFile = None,
+    key_command: KeyCommand = None,
+) -> None:
+    """Deletes examinations with their person and photographs, at once and for ever; the log keeps that and hashes.
+
+    An ID that is not there deletes none of them. Backups and documents that were written are not touched.
+    """
+    from sall_edge.screening.store.opening import open_store
+
+    if not why.strip():
+        raise typer.BadParameter("--why is empty: the log has to say why a verdict leads to nobody any more")
+    with open_store(folder, store_key(key, key_command)) as opened:
+        for one in dict.fromkeys(examinations):
+            opened.examination(one)  # all are there before the first is gone
+        for one in dict.fromkeys(examinations):
+            opened.delete(one, why=why)
+            typer.echo(f"{one}  deleted")
+
+
 @store.command("retain")
 def retain(
     folder: StoreFolder,

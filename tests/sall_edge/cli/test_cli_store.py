@@ -102,6 +102,22 @@ def test_retention_says_first_what_would_go(sall_edge: Run, clinic: tuple[Path, 
     assert sall_edge("store", "retain", folder, "--keep-days", 0).code == 2
 
 
+def test_what_a_person_asks_to_be_erased_is_deleted_and_the_log_stays_whole(
+    sall_edge: Run, clinic: tuple[Path, Path, str]
+) -> None:
+    folder, key, number = clinic
+    listed = sall_edge("store", "list", folder, "--key", key).out
+    told = ("--key", key, "--why", "erasure asked for")
+    absent = sall_edge("store", "delete", folder, number, "nobody", *told)
+    assert (absent.code, absent.out) == (1, "")
+    assert "no examination nobody" in absent.err
+    assert sall_edge("store", "list", folder, "--key", key).out == listed
+    assert sall_edge("store", "delete", folder, number, number, *told).out == f"{number}  deleted\n"
+    assert number not in sall_edge("store", "list", folder, "--key", key).out
+    assert sall_edge("audit", "verify", folder, "--key", key).code == 0
+    assert sall_edge("store", "delete", folder, number, "--key", key, "--why", " ").code == 2
+
+
 def test_the_audit_is_whole_and_holds_the_head_that_was_kept(sall_edge: Run, clinic: tuple[Path, Path, str]) -> None:
     folder, key, _ = clinic
     seq, head = sall_edge("audit", "head", folder, "--key", key).out.split()
@@ -147,7 +163,10 @@ def test_a_missing_library_is_named(sall_edge: Run, tmp_path: Path, monkeypatch:
 
 
 def test_both_groups_show_their_commands(sall_edge: Run) -> None:
-    for group, commands in (("store", ("new-key", "backup", "restore", "retain")), ("audit", ("verify", "head"))):
+    for group, commands in (
+        ("store", ("new-key", "backup", "restore", "delete", "retain")),
+        ("audit", ("verify", "head")),
+    ):
         done = sall_edge(group)
         assert done.code == 2
         assert all(command in done.out + done.err for command in commands)
