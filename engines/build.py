@@ -135,7 +135,7 @@ def _bundle(plan: _Plan, path: Path, gate: Gate | None, training: Training | Non
             **({"dla": {"left_to_gpu": list(compiled.left_to_gpu)}} if plan.target.dla_core is not None else {}),
             "smoke": tried if isinstance(tried, dict) else f"compiled, not run: {tried}",
             "gate": judged,
-            "familiarity": _familiar(unsealed, gate, training, plan.options.progress),
+            "familiarity": _familiar(unsealed, gate, training, compiled, plan.options.progress),
         }
         seal(folder, manifest.model_copy(update={"provenance": provenance}))
     return open_engine(path)
@@ -167,13 +167,17 @@ def _judged(engine: Engine, gate: Gate, compiled: Compiled, path: Path) -> str:
     return f"passed {report.limits.name} on {len(gate.prepared.photographs)} photographs"
 
 
-def _familiar(engine: Engine, gate: Gate | None, training: Training | None, progress: Progress) -> dict[str, Any] | str:
+def _familiar(
+    engine: Engine, gate: Gate | None, training: Training | None, compiled: Compiled, progress: Progress
+) -> dict[str, Any] | str:
     """Writes `familiarity.json` into the unsealed bundle; what the manifest says of it."""
-    if gate is None or training is None:
+    limiting = None if training is None else training.validation or (None if gate is None else gate.prepared)
+    if training is None or limiting is None:
         return "none: it takes photographs of the training (--calibration) and of the validation (--gate)"
-    validation = gate.prepared.squares
-    progress.stage("familiarity", len(training.prepared.squares) + len(validation))
-    fitted = fit_familiarity(engine, training, validation, advance=progress.advance)
+    if compiled.not_run_because:
+        return f"none: compiled, not run: {compiled.not_run_because}"
+    progress.stage("familiarity", len(training.prepared.squares) + len(limiting.squares))
+    fitted = fit_familiarity(engine, training, limiting.squares, advance=progress.advance)
     if not isinstance(fitted, str):
         (engine.path / FAMILIARITY_NAME).write_text(fitted.model_dump_json(indent=2), encoding="utf-8")
     return summary(fitted)

@@ -20,6 +20,7 @@ from sall_edge.fundus.prepared_set import PreparedSet
 from sall_edge.fundus.quality import assess
 from sall_edge.runtime.familiar_retinas import FamiliarityFile, FittedOn, retinas_from_file, text_from_floats
 from sall_edge.runtime.session import Session, open_session
+from sall_edge.screening.quality_head import quality_head_of
 
 __all__ = ["AIM", "Training", "conformal_limit", "fit_cloud", "fit_familiarity", "least_validation", "summary"]
 
@@ -47,10 +48,12 @@ class Training:
     Attributes:
         prepared: Photographs that the network learnt from.
         aim: Share of others like them that a human may look at in vain; above 0, below 1.
+        validation: Others, that it did not learn from: they set the limit. None: those of the gate.
     """
 
     prepared: PreparedSet
     aim: float = AIM
+    validation: PreparedSet | None = None
 
 
 def fit_familiarity(
@@ -146,13 +149,16 @@ def _smallest(variances: Floats) -> float:
 
 
 def _features(session: Session, squares: U8, advance: Callable[[], None]) -> tuple[F32 | None, FittedOn]:
-    """(n, C) features of the gradable ones, one square at a time as in screening; None from a graph without."""
+    """(n, C) features of those that `screen` would grade, one square at a time as there; None from a graph without."""
+    manifest = session.manifest
+    head = quality_head_of(manifest.tasks, manifest.operating_points)
     rows: list[F32 | None] = []
     digest = hashlib.sha256()
     for square in squares:
-        if assess(square).gradable:
+        prediction = session.run(square) if assess(square).gradable else None
+        if prediction is not None and (head is None or not head.refuses(head.probability(prediction.probs))):
             digest.update(np.ascontiguousarray(square).tobytes())
-            rows.append(session.run(square).features)
+            rows.append(prediction.features)
         advance()
     given = [features for features in rows if features is not None]
     fitted_on = FittedOn(photographs=len(rows), left_out=len(squares) - len(rows), images_sha256=digest.hexdigest())

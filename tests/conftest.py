@@ -1,6 +1,7 @@
 """The whole chain in small, made once per run: phantoms, an untrained network, its graphs and its engines."""
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -11,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sall_edge.artifacts import Checkpoint, Engine, OnnxModel, QdqModel
-from sall_edge.spec import ImageSpec, TaskSet, tasks_from_toml
+from sall_edge.artifacts import Checkpoint, Engine, OnnxModel, QdqModel, open_engine, seal
+from sall_edge.spec import ImageSpec, Role, TaskSet, tasks_from_toml
 
 # Before torch is loaded: tests run side by side, and threads of tiny networks only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -126,6 +127,24 @@ def tiny_engine(tiny_model: OnnxModel, tiny_qdq: QdqModel, tmp_path_factory: pyt
     from engines.targets import load_target
 
     return build_int8(tiny_model, tiny_qdq, load_target("openvino-cpu"), tmp_path_factory.mktemp("engines") / "engine")
+
+
+@pytest.fixture
+def judging_engine(tiny_engine: Engine, tmp_path: Path) -> Callable[[float], Engine]:
+    """The same with its first task as the photograph's quality, refused from this probability on."""
+
+    def at(point: float) -> Engine:
+        quality, amd = tiny_engine.manifest.tasks
+        tasks = (quality.model_copy(update={"role": Role.QUALITY}), amd)
+        points = tiny_engine.manifest.operating_points | {"dr": point}
+        folder = tmp_path / f"judging-from-{point}"
+        shutil.copytree(tiny_engine.path, folder)
+        (folder / "manifest.json").unlink()
+        (folder / "signature").unlink()
+        seal(folder, tiny_engine.manifest.model_copy(update={"tasks": tasks, "operating_points": points}))
+        return open_engine(folder)
+
+    return at
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,17 @@ import numpy as np
 import timm
 import torch
 
+from sall_edge.spec import Role
 from sall_edge.writing import file_being_written
 from trainer.checkpoint import save_checkpoint
+from trainer.data import Squares
 from trainer.evaluate import BATCH_SIZE, logits_of
 from trainer.int8 import Int8View
 from trainer.loop import Stage
 from trainer.losses import UNKNOWN
+from trainer.network import SallNetwork
 from trainer.options import TrainingOptions
-from trainer.reliability import fitted_temperature, operating_point, softmax
+from trainer.reliability import fitted_temperature, operating_point, refusal_point, softmax
 from trainer.state import State
 
 __all__ = ["write_finished"]
@@ -40,14 +43,7 @@ def write_finished(
     network = state.finished_network()
     network.finish()
     Int8View.leave(network)
-    logits = logits_of(network, stage.validation.batches(BATCH_SIZE))
-    temperatures, points = {}, {}
-    for k, task in enumerate(stage.validation.tasks):
-        known = np.flatnonzero(stage.validation.labels[:, k] != UNKNOWN)
-        z, grades = logits[task.name][known], stage.validation.labels[known, k]
-        temperatures[task.name] = fitted_temperature(z, grades)
-        probs = softmax(z, temperatures[task.name])
-        points[task.name] = operating_point(task, grades, probs, options.wanted_sensitivity)
+    temperatures, points = _fitted(network, stage.validation, options)
     known_of_run = {
         "stage": stage.name,
         "options": options.to_json(),
@@ -67,6 +63,24 @@ def write_finished(
     )
     _write_history(run / "history.json", stage.name, state)
     (run / "state" / f"{stage.name}.safetensors").unlink(missing_ok=True)
+
+
+def _fitted(
+    network: SallNetwork, validation: Squares, options: TrainingOptions
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Temperatures and operating points by task; a disease's is chosen by sensitivity, that of quality by its cost."""
+    logits = logits_of(network, validation.batches(BATCH_SIZE))
+    temperatures, points = {}, {}
+    for k, task in enumerate(validation.tasks):
+        known = np.flatnonzero(validation.labels[:, k] != UNKNOWN)
+        z, grades = logits[task.name][known], validation.labels[known, k]
+        temperatures[task.name] = fitted_temperature(z, grades)
+        probs = softmax(z, temperatures[task.name])
+        if task.role is Role.QUALITY:
+            points[task.name] = refusal_point(task, grades, probs, options.most_refused)
+        else:
+            points[task.name] = operating_point(task, grades, probs, options.wanted_sensitivity)
+    return temperatures, points
 
 
 def _write_history(path: Path, stage: str, state: State) -> None:

@@ -42,7 +42,9 @@ class TrainingOptions:
             the method (teachers are not); 0 shows each once and halves the time.
         views: Augmented versions of every photograph that frozen layers see once, see `trainer.frozen`; 0 augments anew
             in every epoch.
-        wanted_sensitivity: The operating point reaches it on the validation split.
+        wanted_sensitivity: A disease's operating point reaches it on the validation split.
+        most_refused: Share of the gradable photographs of that split which the operating point of a quality task may
+            refuse.
         augmentation: Limits of the random changes.
         arithmetic: Of the convolutions while training.
 
@@ -71,6 +73,7 @@ class TrainingOptions:
     consistency_weight: float = 2.0
     views: int = 0
     wanted_sensitivity: float = 0.9
+    most_refused: float = 0.02
     augmentation: Augmentation = field(default_factory=Augmentation)
     arithmetic: Arithmetic = Arithmetic.FLOAT32
 
@@ -99,6 +102,7 @@ class TrainingOptions:
                 "at least 0, and 0 without frozen layers: only those give the same maps in every epoch",
                 "0, or freeze layers",
             ),
+            "most_refused": (0 <= self.most_refused < 1, "from 0 to below 1", "0.02"),
             "wanted_sensitivity": (0 < self.wanted_sensitivity <= 1, "above 0 and at most 1", "0.9"),
         }
         for name, (is_legal, rule, example) in rules.items():

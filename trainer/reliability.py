@@ -9,7 +9,7 @@ from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import TrainingError
 from sall_edge.spec import Task
 
-__all__ = ["fitted_temperature", "negative_log_likelihood", "operating_point", "softmax"]
+__all__ = ["fitted_temperature", "negative_log_likelihood", "operating_point", "refusal_point", "softmax"]
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
@@ -80,3 +80,28 @@ def operating_point(task: Task, grades: Ints, probs: Floats, wanted_sensitivity:
     last_called = float(referable[needed - 1])
     lower = scores[scores < last_called]
     return (last_called + float(lower.max(initial=0.0))) / 2
+
+
+def refusal_point(task: Task, grades: Ints, probs: Floats, most_refused: float) -> float:
+    """The threshold of a quality task: it refuses as many ungradable photographs as its cost allows, and no more good.
+
+    A disease is missed where a threshold is too high, so its threshold is chosen by sensitivity. A retake that is not
+    needed costs a patient a second flash, so here the share of refused gradable photographs is bound. Of the thresholds
+    within it, the highest that refuses no fewer ungradable ones is taken, midway between two photographs'
+    probabilities; where none refuses any, it lies above all of them.
+
+    Args:
+        task: Says from which grade on a photograph must not be graded.
+        grades: (n,) labels, all known, gradable ones among them.
+        probs: (n, K) calibrated probabilities.
+        most_refused: Share of the gradable photographs that may be refused.
+    """
+    scores = referable_probability(probs, task)
+    is_bad = grades >= task.referable_from
+    good = np.sort(scores[~is_bad])[::-1]
+    allowed = math.floor(most_refused * len(good) + 1e-9)
+    kept = float(good[allowed]) if allowed < len(good) else -math.inf
+    refused = scores[is_bad & (scores > kept)]
+    last_refused = float(refused.min()) if len(refused) else 1.0
+    lower = scores[scores < last_refused]
+    return (last_refused + float(lower.max(initial=0.0))) / 2

@@ -42,13 +42,14 @@ class BenchReport(BaseModel):
         clinic: Of the clinic profile.
         tasks: Those of the engine, in output order; empty without labels.
         operating_points: By task.
-        photographs: How many were graded: those that `screen` would grade.
+        photographs: How many were graded: those that `screen` would grade. A quality task is measured on all that the
+            engine was asked about, which `answers` lists.
         failures: What is wrong with the files that cannot be read.
         retakes: Reasons of the photographs that `screen` would send back.
         confusion: By task, rows are labels and columns are the engine's grades.
         roc: By task; absent where the labels hold one class only.
         groups: By column and value.
-        answers: By photograph: what `bench --compare` pairs two runs by.
+        answers: By photograph that the engine was asked about: what `bench --compare` pairs two runs by.
     """
 
     model_config = ConfigDict(frozen=True)

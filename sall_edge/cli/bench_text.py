@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sall_edge.cli.evaluate import accuracy_table
+from sall_edge.spec import Role
 
 if TYPE_CHECKING:
     from sall_edge.artifacts import Engine
@@ -30,6 +31,7 @@ def accuracy_lines(report: "BenchReport") -> list[str]:
         agreement = ", ".join(f"{name} {100 * share:.2f} %" for name, share in report.reference.agreement.items())
         lines += [
             accuracy_table(report.accuracy, report.tasks),
+            *_quality_lines(report),
             f"same grade as FP32 on {report.photographs} photographs: {agreement}",
             f"referrals that differ from FP32: {len(report.flips)}",
             *(f"  {flip.image}  {flip.task}: {flip.before} -> {flip.after}" for flip in report.flips),
@@ -37,6 +39,15 @@ def accuracy_lines(report: "BenchReport") -> list[str]:
     lines += group_lines(report)
     lines += [f"retake: {path}: {', '.join(reasons)}" for path, reasons in report.retakes.items()]
     return [*lines, *(f"left out: {path}: {what}" for path, what in report.failures.items())]
+
+
+def _quality_lines(report: "BenchReport") -> list[str]:
+    return [
+        f"{task.title} is of the {len(report.answers)} photographs that the engine was asked about, all else of the "
+        f"{report.photographs} that it then graded"
+        for task in report.tasks
+        if task.role is Role.QUALITY and task.name in report.accuracy
+    ]
 
 
 def imageability_lines(imageability: "Imageability") -> list[str]:

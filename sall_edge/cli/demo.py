@@ -27,6 +27,8 @@ CALIBRATION_COUNT = 128
 PICTURES_PER_KIND = 2
 BENCH_SECONDS = 10.0
 """A glance: the report says that it is not for claims."""
+UNFAMILIAR = 0.05
+"""Share of phantoms that a person would look at in vain: the few of the validation set no limit for 1 %."""
 BATCH_SIZE = 16
 """A few hundred photographs give few steps an epoch; smaller batches make them enough."""
 FROZEN_GROUPS = 3
@@ -117,18 +119,31 @@ def _train(labels: Path, run: Path, options: "TrainingOptions") -> "Checkpoint":
 
 def _build(checkpoint: "Checkpoint", labels: Path, folder: Path, seed: int) -> "Engine":
     from engines.build import build_int8
+    from engines.compiled import CompilerOptions
     from engines.export import export
+    from engines.familiarity import Training
     from engines.targets import load_target
     from sall_edge.cli.calibrate import Calibration, quantized_model
+    from sall_edge.cli.preparing import prepare_shown
     from sall_edge.cli.progress import ProgressBar
+    from sall_edge.fundus.labels import in_split, read_labels
 
     model = export(checkpoint, folder / "model.onnx")
     chosen = Calibration(
         labels=[labels], count=CALIBRATION_COUNT, method=RangeMethod.MSE, seed=seed, place=folder / "qdq.onnx"
     )
     with ProgressBar() as progress:
-        quantized, _ = quantized_model(model, chosen, folder / "qdq.onnx", progress)
-    return build_int8(model, quantized, load_target("openvino-cpu"), folder / "engine")
+        quantized, prepared = quantized_model(model, chosen, folder / "qdq.onnx", progress)
+        others = in_split(read_labels([labels], TaskSet(tasks=model.manifest.tasks)), "val")
+        validation = prepare_shown(others, model.manifest.image, progress)
+        return build_int8(
+            model,
+            quantized,
+            load_target("openvino-cpu"),
+            folder / "engine",
+            training=Training(prepared=prepared, aim=UNFAMILIAR, validation=validation),
+            options=CompilerOptions(progress=progress),
+        )
 
 
 def _write_report(

@@ -7,15 +7,18 @@ import typer
 
 from sall_edge.cli.arguments import Json, Labels, Output, Side, Split
 from sall_edge.cli.quality_limits import limits_of
+from sall_edge.errors import ArtefactForeign
 from sall_edge.spec import ImageSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sall_edge.bench.accuracy.gradability import Gradability, Looked
-    from sall_edge.cli.quality_text import Fitted
+    from sall_edge.cli.quality_text import Checked, Fitted
     from sall_edge.fundus.labels import LabelledPhotograph
     from sall_edge.fundus.quality import QualityLimits
+    from sall_edge.runtime.session import Session
+    from sall_edge.screening.quality_head import QualityHead
 
 __all__ = ["quality"]
 
@@ -42,24 +45,31 @@ def check(
     quality_column: Column = "quality",
     good: Good = "good",
     side: Side = 320,
+    engine: Annotated[
+        Path | None,
+        typer.Option(metavar="ENGINE", help="Judge by its quality task as well, as screen does; its side is taken."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measures, score and reasons of every photograph; with labels also how well the limits tell good from bad.
 
     Exit 1 if a photograph could not be read; the others still come.
     """
-    from sall_edge.cli.quality_text import checked_json, checked_text
+    from sall_edge.cli.quality_text import Checked, checked_json, checked_text
     from sall_edge.screening.photographs import find_photographs
 
     if not photographs and not labels:
         raise typer.BadParameter("name photographs, or give --labels")
     named = [_unlabelled(path) for path in find_photographs(photographs or ())]
-    judge_by = limits_of(limits)
-    looked = _looked([*named, *_rows(labels or (), split)], side)
-    labelled = [one for one in looked if not one.error and one.photograph.extra.get(quality_column)]
-    report = _measured(labelled, quality_column, good, judge_by)
-    typer.echo(checked_json(looked, judge_by, report) if as_json else checked_text(looked, judge_by, report))
-    raise typer.Exit(1 if any(one.error for one in looked) else 0)
+    judge_by, rows = limits_of(limits), [*named, *_rows(labels or (), split)]
+    if engine is None:
+        looked = _looked(rows, ImageSpec(side_px=side))
+        report = _measured(_labelled(looked, quality_column), quality_column, good, judge_by)
+        checked = Checked(looked=looked, limits=judge_by, report=report)
+    else:
+        checked = _checked_with(engine, rows, quality_column, good, judge_by)
+    typer.echo(checked_json(checked) if as_json else checked_text(checked))
+    raise typer.Exit(1 if any(one.error for one in checked.looked) else 0)
 
 
 @quality.command("fit")
@@ -87,7 +97,7 @@ def fit(
 
     check_writable(output)
     rows = [row for row in _rows(labels, split) if row.extra.get(quality_column)]
-    looked = [one for one in _looked(rows, side) if not one.error]
+    looked = [one for one in _looked(rows, ImageSpec(side_px=side)) if not one.error]
     fitted = _fitted(looked, quality_column, good, limits_of(limits), camera=camera, most_refused=most_refused)
     with file_being_written(output) as file:
         file.write_text(toml_of_limits(fitted.after), encoding="utf-8")
@@ -114,6 +124,43 @@ def _fitted(
     )
 
 
+def _checked_with(
+    path: Path, rows: "Sequence[LabelledPhotograph]", column: str, good: str, limits: "QualityLimits"
+) -> "Checked":
+    """The photographs by the limits and by the quality task of an engine, together and each alone."""
+    import numpy as np
+
+    from sall_edge.artifacts import open_engine
+    from sall_edge.bench.accuracy.gradability import measure_head
+    from sall_edge.cli.quality_text import Checked
+    from sall_edge.runtime.session import open_session
+    from sall_edge.screening.quality_head import quality_head_of
+
+    opened = open_engine(path)
+    head = quality_head_of(opened.manifest.tasks, opened.manifest.operating_points)
+    if head is None:
+        names = ", ".join(task.name for task in opened.manifest.tasks)
+        fix = "leave --engine out, or train a network with a quality task (docs/quality.md)"
+        raise ArtefactForeign(f"{path} has no opinion of quality", f"it grades {names}", fix)
+    with open_session(opened) as session:
+        looked = _looked(rows, opened.manifest.image, session)
+    labelled = _labelled(looked, column)
+    words = [one.photograph.extra[column] for one in labelled]
+    return Checked(
+        looked=looked,
+        limits=limits,
+        report=_measured(labelled, column, good, limits, head),
+        head=head,
+        engine_sha256=opened.sha256,
+        by_measures=_measured(labelled, column, good, limits),
+        by_head=measure_head(labelled, words, good, head, rng=np.random.default_rng(0)) if labelled else None,
+    )
+
+
+def _labelled(looked: "Sequence[Looked]", column: str) -> "list[Looked]":
+    return [one for one in looked if not one.error and one.photograph.extra.get(column)]
+
+
 def _rows(labels: "Sequence[Path]", split: str | None) -> "list[LabelledPhotograph]":
     """All rows, or those of a split."""
     from sall_edge.fundus.labels import read_labels
@@ -127,24 +174,30 @@ def _unlabelled(path: Path) -> "LabelledPhotograph":
     return LabelledPhotograph(path=path, grades={}, patient_id=str(path), eye="", split="", source_csv=Path(), extra={})
 
 
-def _looked(photographs: "Sequence[LabelledPhotograph]", side_px: int) -> "tuple[Looked, ...]":
+def _looked(
+    photographs: "Sequence[LabelledPhotograph]", image: ImageSpec, session: "Session | None" = None
+) -> "tuple[Looked, ...]":
     """The photographs with a bar; those that cannot be read are named."""
     from sall_edge.bench.accuracy.gradability import look_for_quality
     from sall_edge.cli.progress import progress_bar
 
     with progress_bar("looking", len(photographs)) as bar:
-        looked = look_for_quality(photographs, ImageSpec(side_px=side_px), advance=bar.advance)
+        looked = look_for_quality(photographs, image, session=session, advance=bar.advance)
         for one in looked:
             if one.error:
                 bar.note(f"left out: {one.photograph.path}: {one.error}")
     return looked
 
 
-def _measured(looked: "Sequence[Looked]", column: str, good: str, limits: "QualityLimits") -> "Gradability | None":
+def _measured(
+    looked: "Sequence[Looked]", column: str, good: str, limits: "QualityLimits", head: "QualityHead | None" = None
+) -> "Gradability | None":
     """None where nothing is labelled."""
     import numpy as np
 
     from sall_edge.bench.accuracy.gradability import measure_gradability
 
+    if not looked:
+        return None
     labels = [one.photograph.extra[column] for one in looked]
-    return measure_gradability(looked, labels, good, limits, rng=np.random.default_rng(0)) if looked else None
+    return measure_gradability(looked, labels, good, limits, rng=np.random.default_rng(0), head=head)

@@ -8,8 +8,31 @@ from typing import Any
 from sall_edge.bench.accuracy.gradability import Gradability, Looked, Share
 from sall_edge.fundus.quality import QualityLimits, sha256_of_limits
 from sall_edge.fundus.quality.limits import Limit
+from sall_edge.screening.quality_head import QUALITY_HEAD, QualityHead
 
-__all__ = ["Fitted", "checked_json", "checked_text", "fitted_json", "fitted_text"]
+__all__ = ["Checked", "Fitted", "checked_json", "checked_text", "fitted_json", "fitted_text"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What `quality check` found.
+
+    Attributes:
+        looked: Every photograph.
+        limits: Whose.
+        report: Of the labelled ones, by all that judges here; None without any.
+        head: The quality task of the engine that was asked; None without an engine.
+        engine_sha256: Of that engine.
+        by_measures, by_head: With an engine the measures and its quality task, each alone.
+    """
+
+    looked: Sequence[Looked]
+    limits: QualityLimits
+    report: Gradability | None
+    head: QualityHead | None = None
+    engine_sha256: str = ""
+    by_measures: Gradability | None = None
+    by_head: Gradability | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,31 +52,44 @@ class Fitted:
     refused: Sequence[Looked]
 
 
-def checked_json(looked: Sequence[Looked], limits: QualityLimits, report: Gradability | None) -> str:
+def checked_json(checked: Checked) -> str:
     """One object: whose limits, every photograph, and the labelled ones together."""
-    return json.dumps(
-        {
-            "camera": limits.camera,
-            "limits_sha256": sha256_of_limits(limits),
-            "photographs": [_row(one, limits) for one in looked],
-            "labelled": None if report is None else report.model_dump(mode="json"),
-        },
-        indent=2,
-    )
+    answer: dict[str, Any] = {
+        "camera": checked.limits.camera,
+        "limits_sha256": sha256_of_limits(checked.limits),
+        "photographs": [_row(one, checked.limits, checked.head) for one in checked.looked],
+        "labelled": _dumped(checked.report),
+    }
+    if checked.head is not None:
+        answer["engine"] = {
+            "sha256": checked.engine_sha256,
+            "operating_point": checked.head.operating_point,
+            "by_measures": _dumped(checked.by_measures),
+            "by_head": _dumped(checked.by_head),
+        }
+    return json.dumps(answer, indent=2)
 
 
-def checked_text(looked: Sequence[Looked], limits: QualityLimits, report: Gradability | None) -> str:
+def checked_text(checked: Checked) -> str:
     """Two lines for every photograph, and what labels make of them."""
+    limits, head = checked.limits, checked.head
     lines = [f"limits of camera {limits.camera!r}, sha256 {sha256_of_limits(limits)}"]
-    for one in looked:
+    if head is not None:
+        lines.append(f"{head.task.title} of engine sha256 {checked.engine_sha256}, from {head.operating_point:.4g} on")
+    for one in checked.looked:
         if one.error:
             lines.append(f"ERROR           {one.photograph.path}  {one.error}")
             continue
-        reasons = one.reasons(limits)
+        reasons = one.reasons(limits, head)
         word = "RETAKE" if reasons else "gradable"
-        lines.append(f"{word:8s}  {one.score(limits):.2f}  {one.photograph.path}  {_words(reasons)}".rstrip())
-        lines.append("  " + "  ".join(f"{name} {value:.4g}" for name, value in (one.measures or {}).items()))
-    return "\n".join(lines + (_report(report) if report else []))
+        lines.append(f"{word:8s}  {one.score(limits, head):.2f}  {one.photograph.path}  {_words(reasons)}".rstrip())
+        lines.append("  " + "  ".join(f"{name} {value:.4g}" for name, value in _measures(one).items()))
+    parts = [("measures alone", checked.by_measures), (f"{QUALITY_HEAD.replace('_', ' ')} alone", checked.by_head)]
+    for title, report in parts:
+        lines += [title, *_report(report)] if report else []
+    if checked.report is not None:
+        lines += [*(["both, as in screen"] if head is not None else []), *_report(checked.report)]
+    return "\n".join(lines)
 
 
 def fitted_json(fitted: Fitted) -> str:
@@ -67,8 +103,8 @@ def fitted_json(fitted: Fitted) -> str:
                 name: {"from": before.model_dump(), "to": after.model_dump()}
                 for name, before, after in _changed(fitted)
             },
-            "before": None if fitted.report_before is None else fitted.report_before.model_dump(mode="json"),
-            "after": None if fitted.report is None else fitted.report.model_dump(mode="json"),
+            "before": _dumped(fitted.report_before),
+            "after": _dumped(fitted.report),
             "good_refused": [_row(one, fitted.after) for one in fitted.refused],
         },
         indent=2,
@@ -88,18 +124,27 @@ def fitted_text(fitted: Fitted) -> str:
     return "\n".join(lines)
 
 
-def _row(one: Looked, limits: QualityLimits) -> dict[str, Any]:
+def _row(one: Looked, limits: QualityLimits, head: QualityHead | None = None) -> dict[str, Any]:
     photo = str(one.photograph.path)
     if one.error:
         return {"photo": photo, "error": one.error}
-    reasons = one.reasons(limits)
+    reasons = one.reasons(limits, head)
     return {
         "photo": photo,
         "gradable": not reasons,
-        "score": one.score(limits),
+        "score": one.score(limits, head),
         "reasons": reasons,
-        "measures": one.measures or {},
+        "measures": _measures(one),
     }
+
+
+def _measures(one: Looked) -> dict[str, float]:
+    """The measures, and what an engine said where one was asked."""
+    return {**(one.measures or {}), **({} if one.head is None else {QUALITY_HEAD: one.head})}
+
+
+def _dumped(report: Gradability | None) -> dict[str, Any] | None:
+    return None if report is None else report.model_dump(mode="json")
 
 
 def _words(reasons: Sequence[str]) -> str:

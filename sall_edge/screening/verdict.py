@@ -19,10 +19,10 @@ from sall_edge.fundus.quality import DEFAULT_LIMITS, Quality, QualityLimits, ass
 from sall_edge.runtime.session import Prediction, ServedBy, Session
 from sall_edge.screening.ahead import worked_ahead
 from sall_edge.screening.familiarity import Familiarity, familiarity_of
-from sall_edge.spec import ImageSpec, Role, Task
+from sall_edge.screening.quality_head import QUALITY_HEAD, quality_head_of
+from sall_edge.spec import ImageSpec, disease_tasks
 
 __all__ = [
-    "QUALITY_HEAD",
     "Examined",
     "Look",
     "ScreenedPhotograph",
@@ -36,9 +36,6 @@ __all__ = [
 ]
 
 U8 = npt.NDArray[np.uint8]
-
-QUALITY_HEAD = "quality_head"
-"""The reason of a photograph that the network's own quality task holds to be ungradable, and its probability."""
 
 
 class Verdict(str, Enum):
@@ -84,7 +81,8 @@ class ScreenedPhotograph(BaseModel):
     With `error` the file could not be read and nothing else is known of it. Without a field of view there are no
     `quality`, no hashes and no `ms`; whatever is not gradable has no `tasks` and no `familiarity`, which engines
     without a reference never have. `tasks` are diseases only: what the network's own quality task says is
-    `quality_head` in `quality`. `quality_score` orders photographs of one eye. `served_by` says who computes here.
+    `quality_head` in `quality`. `quality_score` orders photographs of one eye: the measures' score, or the network's
+    own where that is less. `served_by` says who computes here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -230,13 +228,9 @@ def judge(session: Session, looked: Look) -> Examined:
             "total": looked.total_ms + infer_ms,
         },
     }
-    if prediction is None:
-        found = _retake(looked.reasons)
-    else:
-        known["quality"] = {**quality.measures, **_quality_head(session.manifest.tasks, prediction)}
-        found = _graded(session, prediction)
+    found = _retake(looked.reasons) if prediction is None else _judged(session, prediction, quality)
     return Examined(
-        result=ScreenedPhotograph(**known, **found),
+        result=ScreenedPhotograph(**{**known, **found}),
         square=prepared.square,
         prediction=prediction if found["gradable"] else None,
     )
@@ -246,25 +240,31 @@ def _retake(reasons: Sequence[str]) -> dict[str, Any]:
     return {"gradable": False, "reasons": tuple(reasons), "verdict": Verdict.RETAKE}
 
 
-def _quality_head(tasks: Sequence[Task], prediction: Prediction) -> dict[str, float]:
-    """Probability that the photograph must not be graded, by the network; empty where it was not trained to say."""
-    for task in tasks:
-        if task.role is Role.QUALITY:
-            return {QUALITY_HEAD: task.referable_probability(prediction.probs[task.name].tolist())}
-    return {}
+def _judged(session: Session, prediction: Prediction, quality: Quality) -> dict[str, Any]:
+    """By the network's own opinion of the photograph, where it was trained to have one, and then by its grades."""
+    manifest = session.manifest
+    head = quality_head_of(manifest.tasks, manifest.operating_points)
+    if head is None:
+        return _graded(session, prediction)
+    probability = head.probability(prediction.probs)
+    known = {
+        "quality": {**quality.measures, QUALITY_HEAD: probability},
+        "quality_score": min(quality.score, head.score(probability)),
+    }
+    found = _retake([QUALITY_HEAD]) if head.refuses(probability) else _graded(session, prediction)
+    return {**known, **found}
 
 
 def _graded(session: Session, prediction: Prediction) -> dict[str, Any]:
     verdicts = {}
-    for task in session.manifest.tasks:
+    for task in disease_tasks(session.manifest.tasks):
         probs = tuple(prediction.probs[task.name].tolist())
-        referable = task.referable_probability(probs) >= session.manifest.operating_points[task.name]
-        if task.role is Role.DISEASE:
-            verdicts[task.name] = TaskVerdict(
-                grade=probs.index(max(probs)), probs=probs, referable=referable, confidence=max(probs)
-            )
-        elif referable:
-            return _retake([QUALITY_HEAD])
+        verdicts[task.name] = TaskVerdict(
+            grade=probs.index(max(probs)),
+            probs=probs,
+            referable=task.referable_probability(probs) >= session.manifest.operating_points[task.name],
+            confidence=max(probs),
+        )
     reference = session.familiar_retinas
     familiarity = None if reference is None else familiarity_of(prediction, reference)
     known = {"gradable": True, "tasks": verdicts, "familiarity": familiarity}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from fakes.tiny_graph import labelled, squares
 
 from calibration.graphs import load_proto, open_onnx_model, write_graph
+from engines import build
 from engines.build import build_float, build_int8
-from engines.familiarity import Training, conformal_limit, fit_cloud, least_validation
+from engines.familiarity import Training, conformal_limit, fit_cloud, fit_familiarity, least_validation
 from engines.gate import Gate
 from engines.rebuild import rebuild
 from engines.targets import load_target
@@ -192,3 +194,39 @@ def test_its_engine_says_why_it_has_no_reference(
         training=Training(prepared=phantoms, aim=AIM),
     )
     assert engine.manifest.provenance["familiarity"] == "none: the graph gives no features: export it again"
+
+
+def test_what_the_engines_own_quality_task_refuses_is_no_part_of_it(
+    judging_engine: Callable[[float], Engine], phantoms: PreparedSet
+) -> None:
+    with open_session(judging_engine(2.0)) as session:
+        (task, _), squares = session.manifest.tasks, phantoms.squares
+        probabilities = [task.referable_probability(session.run(square).probs["dr"].tolist()) for square in squares]
+    engine = judging_engine(float(np.sort(probabilities)[-3]))
+    fitted = fit_familiarity(engine, Training(prepared=phantoms, aim=AIM), squares)
+    assert isinstance(fitted, FamiliarityFile)
+    for seen in (fitted.training, fitted.validation):
+        assert (seen.photographs, seen.left_out) == (len(squares) - 3, 3)
+
+
+def test_photographs_of_its_own_set_the_limit_of_an_engine_that_nobody_judged(
+    tiny_model: OnnxModel, tiny_qdq: QdqModel, phantoms: PreparedSet, gate_of: Callable[[int], Gate], tmp_path: Path
+) -> None:
+    training = Training(prepared=phantoms, aim=AIM, validation=_mirrored(phantoms, gate_of).prepared)
+    engine = build_int8(tiny_model, tiny_qdq, load_target("openvino-cpu"), tmp_path / "engine", training=training)
+    told = engine.manifest.provenance
+    assert told["gate"] == "not judged"
+    assert told["familiarity"]["validation"]["left_out"] == 1  # the black one
+    assert "familiarity.json" in engine.manifest.files
+
+
+def test_an_engine_that_cannot_run_here_says_that_it_has_no_reference(
+    tiny_model: OnnxModel, phantoms: PreparedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = build.compile_graph
+    monkeypatch.setattr(
+        build, "compile_graph", lambda *asked, **of: replace(compiled(*asked, **of), not_run_because="no such card")
+    )
+    training = Training(prepared=phantoms, aim=AIM, validation=phantoms)
+    engine = build_float(tiny_model, load_target("openvino-cpu"), tmp_path / "engine", training=training)
+    assert engine.manifest.provenance["familiarity"] == "none: compiled, not run: no such card"

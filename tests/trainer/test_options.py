@@ -22,6 +22,7 @@ from trainer.options import TrainingOptions
         ("consistency_weight", -1.0),
         ("soft_temperature", 0.0),
         ("wanted_sensitivity", 1.1),
+        ("most_refused", 1.0),
     ],
 )
 def test_a_value_outside_its_range_is_an_error_with_a_legal_one(name: str, value: Any) -> None:

@@ -4,7 +4,7 @@ import pytest
 from sall_edge.bench.accuracy.metrics import referable_probability
 from sall_edge.errors import TrainingError
 from sall_edge.spec import Task
-from trainer.reliability import fitted_temperature, negative_log_likelihood, operating_point, softmax
+from trainer.reliability import fitted_temperature, negative_log_likelihood, operating_point, refusal_point, softmax
 
 TASK = Task(name="dr", title="DR", column="dr", grades=("none", "mild", "moderate"), referable_from=2)
 
@@ -69,3 +69,33 @@ def test_no_referable_photograph_is_an_error_that_names_the_grade() -> None:
     with pytest.raises(TrainingError, match="no operating point for dr") as caught:
         operating_point(TASK, np.array([0, 1]), np.full((2, 3), 1 / 3), 0.9)
     assert "grade 2 or more" in caught.value.why
+
+
+def of_quality(*refusable: float) -> np.ndarray:
+    """Probabilities of three grades whose last one, which must not be graded, has these."""
+    last = np.array(refusable)
+    return np.stack([1 - last, np.zeros_like(last), last], axis=1)
+
+
+@pytest.mark.parametrize("most", [0.0, 0.02, 0.1])
+def test_the_point_of_a_quality_task_refuses_no_more_good_ones_than_it_may_and_as_many_bad_ones_as_it_then_can(
+    most: float,
+) -> None:
+    logits, grades = drawn(1.5)
+    probs = softmax(logits)
+    point = refusal_point(TASK, grades, probs, most)
+    scores, is_bad = referable_probability(probs, TASK), grades >= TASK.referable_from
+    assert (scores[~is_bad] >= point).mean() <= most
+    within = [other for other in scores if (scores[~is_bad] >= other).mean() <= most]
+    assert (scores[is_bad] >= point).sum() == max((scores[is_bad] >= other).sum() for other in within)
+
+
+def test_bad_ones_that_stand_apart_cost_no_good_one_whatever_may_be_refused() -> None:
+    probs = of_quality(*np.linspace(0, 0.1, 50), 0.8, 0.9)
+    grades = np.array([0] * 49 + [1, 2, 2])  # an impaired one is graded all the same
+    assert refusal_point(TASK, grades, probs, 0.1) == pytest.approx(0.45, abs=EXACT)
+
+
+def test_a_head_that_tells_nothing_refuses_nothing() -> None:
+    probs = of_quality(0.5, 0.4, 0.1)
+    assert refusal_point(TASK, np.array([0, 0, 2]), probs, 0.02) == pytest.approx(0.75, abs=EXACT)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from sall_edge.bench.accuracy.gradable_set import GradableSet, Stopped
+from sall_edge.bench.accuracy.gradable_set import Stopped
 from sall_edge.bench.accuracy.grading import Flip, measure_accuracy
 from sall_edge.bench.accuracy.metrics import TaskAccuracy
 from sall_edge.fundus.labels import LabelledPhotograph
@@ -52,8 +52,8 @@ class Group(BaseModel):
         column: Of the labels CSV, such as "source" or "eye"; "set" is the CSV itself.
         value: What stands there; "" is an empty cell.
         imageability: Of the group.
-        accuracy: By task, over its gradable, labelled photographs; a task without labels here is missing.
-        flips: By task, how many referrals differ between the engine and the FP32 graph, labelled or not.
+        accuracy: By disease, over its gradable, labelled photographs; one without labels here is missing.
+        flips: By disease, how many referrals differ between the engine and the FP32 graph, labelled or not.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -112,7 +112,8 @@ def measure_imageability(
 
 
 def find_groups(
-    looked: GradableSet,
+    gradable: Sequence[LabelledPhotograph],
+    stopped: Sequence[Stopped],
     tasks: Sequence[Task],
     probs: Mapping[str, F32],
     operating_points: Mapping[str, float],
@@ -123,7 +124,8 @@ def find_groups(
     """By column and value, in the columns' order: set, eye, then the CSV's own; for columns of 2 to 12 values.
 
     Args:
-        looked: All photographs; n of them gradable.
+        gradable: Those that may be graded, n of them.
+        stopped: Those that may not.
         tasks: To measure.
         probs: By task, (n, K) calibrated probabilities.
         operating_points: By task.
@@ -134,20 +136,21 @@ def find_groups(
     for flip in flips:
         flipped.setdefault(flip.image, []).append(flip.task)
     return tuple(
-        _measured(members, looked, tasks, probs, operating_points, flipped, seed) for members in _members(looked)
+        _measured(members, gradable, tasks, probs, operating_points, flipped, seed)
+        for members in _members(gradable, stopped)
     )
 
 
 def _measured(
     members: _Members,
-    looked: GradableSet,
+    gradable: Sequence[LabelledPhotograph],
     tasks: Sequence[Task],
     probs: Mapping[str, F32],
     operating_points: Mapping[str, float],
     flipped: Mapping[str, Sequence[str]],
     seed: int,
 ) -> Group:
-    photographs = [looked.photographs[i] for i in members.gradable]
+    photographs = [gradable[i] for i in members.gradable]
     of_members = {name: of_task[members.gradable] for name, of_task in probs.items()}
     counted = Counter(name for photograph in photographs for name in flipped.get(str(photograph.path), ()))
     rng = np.random.default_rng(seed)
@@ -160,8 +163,8 @@ def _measured(
     )
 
 
-def _members(looked: GradableSet) -> Iterator[_Members]:
-    everybody = [*looked.photographs, *(one.photograph for one in looked.stopped)]
+def _members(gradable: Sequence[LabelledPhotograph], stopped: Sequence[Stopped]) -> Iterator[_Members]:
+    everybody = [*gradable, *(one.photograph for one in stopped)]
     columns = dict.fromkeys(name for photograph in everybody for name in _cells(photograph))
     for column in columns:
         values = sorted({_cells(photograph).get(column, "") for photograph in everybody})
@@ -171,8 +174,8 @@ def _members(looked: GradableSet) -> Iterator[_Members]:
             yield _Members(
                 column=column,
                 value=value,
-                gradable=[i for i, p in enumerate(looked.photographs) if _cells(p).get(column, "") == value],
-                stopped=[one for one in looked.stopped if _cells(one.photograph).get(column, "") == value],
+                gradable=[i for i, p in enumerate(gradable) if _cells(p).get(column, "") == value],
+                stopped=[one for one in stopped if _cells(one.photograph).get(column, "") == value],
             )
 
 

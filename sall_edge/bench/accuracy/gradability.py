@@ -1,4 +1,7 @@
-"""How well a quality gate tells photographs that may be graded from the others, with intervals by patient."""
+"""How well a quality gate tells photographs that may be graded from the others, with intervals by patient.
+
+The gate is the classical measures, the quality task of an engine, or both together as `screen` has them.
+"""
 
 import math
 from collections import Counter
@@ -14,11 +17,13 @@ from pydantic import BaseModel, ConfigDict
 from sall_edge.bench.accuracy.metrics import referable_auc
 from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.fundus.quality import QualityLimits, judged
+from sall_edge.runtime.session import Session
 from sall_edge.screening.ahead import worked_ahead
+from sall_edge.screening.quality_head import QUALITY_HEAD, QualityHead, quality_head_of
 from sall_edge.screening.verdict import look
 from sall_edge.spec import ImageSpec
 
-__all__ = ["Gradability", "Looked", "Share", "look_for_quality", "measure_gradability", "share_of"]
+__all__ = ["Gradability", "Looked", "Share", "look_for_quality", "measure_gradability", "measure_head", "share_of"]
 
 NO_FIELD = "no_field_of_view"
 
@@ -68,32 +73,64 @@ class Looked:
         photograph: With its labels.
         measures: Of the square; None without a field of view.
         error: Why its file cannot be read; "" if it can.
+        head: What the quality task of an engine says, that it must not be graded; None where no engine was asked.
     """
 
     photograph: LabelledPhotograph
     measures: dict[str, float] | None
     error: str = ""
+    head: float | None = None
 
-    def score(self, limits: QualityLimits) -> float:
-        """0..1; without a field of view 0."""
-        return judged(self.measures, limits).score if self.measures else 0.0
+    def score(self, limits: QualityLimits, head: QualityHead | None = None) -> float:
+        """0..1, with a head the lesser of both; without a field of view 0."""
+        if not self.measures:
+            return 0.0
+        by_measures = judged(self.measures, limits).score
+        return by_measures if head is None else min(by_measures, self.score_of_head(head))
 
-    def reasons(self, limits: QualityLimits) -> tuple[str, ...]:
-        """Why it is refused; empty if it is not."""
-        return judged(self.measures, limits).reasons if self.measures else (NO_FIELD,)
+    def reasons(self, limits: QualityLimits, head: QualityHead | None = None) -> tuple[str, ...]:
+        """Why it is refused; empty if it is not. As in `screen`, a head is heard where the measures let it through."""
+        by_measures = judged(self.measures, limits).reasons if self.measures else (NO_FIELD,)
+        return by_measures if by_measures or head is None else self.reasons_of_head(head)
+
+    def score_of_head(self, head: QualityHead) -> float:
+        """0..1 by the head alone."""
+        return 0.0 if self.head is None else head.score(self.head)
+
+    def reasons_of_head(self, head: QualityHead) -> tuple[str, ...]:
+        """Why the head alone refuses it; empty if it does not."""
+        if self.head is None:
+            return (NO_FIELD,)
+        return (QUALITY_HEAD,) if head.refuses(self.head) else ()
 
 
 def look_for_quality(
-    photographs: Sequence[LabelledPhotograph], image: ImageSpec, *, advance: Callable[[], None] = lambda: None
+    photographs: Sequence[LabelledPhotograph],
+    image: ImageSpec,
+    *,
+    session: Session | None = None,
+    advance: Callable[[], None] = lambda: None,
 ) -> tuple[Looked, ...]:
-    """The measures of all photographs, in their order; those that cannot be read say why."""
+    """The measures of all photographs, in their order; those that cannot be read say why.
+
+    Args:
+        photographs: Any.
+        image: The preparation.
+        session: Of an engine with a quality task and this preparation, which is asked about every square, refused by
+            the measures or not; None asks none.
+        advance: Called after every photograph.
+    """
     paths = [photograph.path for photograph in photographs]
+    head = None if session is None else quality_head_of(session.manifest.tasks, session.manifest.operating_points)
     found = []
     with closing(worked_ahead(partial(look, image=image), paths, threads=None)) as looked:
         for photograph, seen in zip(photographs, looked, strict=True):
             measures = seen.quality.measures if seen.quality is not None else None
             error = seen.error.what if seen.error is not None else ""
-            found.append(Looked(photograph=photograph, measures=measures, error=error))
+            opinion = None
+            if session is not None and head is not None and seen.prepared is not None:
+                opinion = head.probability(session.run(seen.prepared.square).probs)
+            found.append(Looked(photograph=photograph, measures=measures, error=error, head=opinion))
             advance()
     return tuple(found)
 
@@ -116,6 +153,7 @@ def measure_gradability(
     limits: QualityLimits,
     *,
     rng: np.random.Generator,
+    head: QualityHead | None = None,
     rounds: int = 2000,
 ) -> Gradability:
     """The gate with these limits on labelled photographs.
@@ -126,11 +164,39 @@ def measure_gradability(
         good: The word of those that may be graded.
         limits: Of the gate.
         rng: Draws the bootstrap samples.
+        head: The quality task of the engine that was asked about them, to judge by both as `screen` does.
         rounds: How many.
     """
-    reasons = [one.reasons(limits) for one in looked]
+    reasons = [one.reasons(limits, head) for one in looked]
+    scores = np.array([one.score(limits, head) for one in looked])
+    return _gradability(looked, labels, good, scores, reasons, rng, rounds)
+
+
+def measure_head(
+    looked: Sequence[Looked],
+    labels: Sequence[str],
+    good: str,
+    head: QualityHead,
+    *,
+    rng: np.random.Generator,
+    rounds: int = 2000,
+) -> Gradability:
+    """The quality task of the engine that was asked about them, without the measures; the rest as above."""
+    reasons = [one.reasons_of_head(head) for one in looked]
+    scores = np.array([one.score_of_head(head) for one in looked])
+    return _gradability(looked, labels, good, scores, reasons, rng, rounds)
+
+
+def _gradability(
+    looked: Sequence[Looked],
+    labels: Sequence[str],
+    good: str,
+    scores: npt.NDArray[np.float64],
+    reasons: Sequence[tuple[str, ...]],
+    rng: np.random.Generator,
+    rounds: int,
+) -> Gradability:
     is_good = np.array([label == good for label in labels], bool)
-    scores = np.array([one.score(limits) for one in looked])
     patients = [one.photograph.patient_id for one in looked]
     return Gradability(
         auc=referable_auc(is_good, scores) if len(looked) else None,

@@ -1,6 +1,7 @@
 """An engine and its FP32 graph on the same photographs: how right each is, and where they part."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 from sall_edge.artifacts import Engine
 from sall_edge.bench.accuracy.columns import Group, find_groups, measure_imageability
-from sall_edge.bench.accuracy.gradable_set import GradableSet
+from sall_edge.bench.accuracy.gradable_set import GradableSet, Stopped
 from sall_edge.bench.accuracy.grading import count_confusions, find_flips, labelled_rows, measure_accuracy, predict_all
-from sall_edge.bench.accuracy.metrics import TaskAccuracy, referable_probability, reliability_bins
+from sall_edge.bench.accuracy.metrics import ReliabilityBin, TaskAccuracy, referable_probability, reliability_bins
 from sall_edge.bench.accuracy.roc import Roc, trace_roc
+from sall_edge.fundus.labels import LabelledPhotograph
 from sall_edge.runtime.session import open_reference
-from sall_edge.spec import disease_tasks
+from sall_edge.screening.quality_head import QUALITY_HEAD, quality_head_of
+from sall_edge.spec import Role, Task, disease_tasks
 
 __all__ = ["Answer", "Reference", "ReferenceAnswers", "judge_answers"]
 
@@ -23,7 +26,7 @@ F32 = npt.NDArray[np.float32]
 
 
 class Answer(BaseModel):
-    """What the engine said of one photograph: what two runs are compared by.
+    """What the engine said of one photograph that it was asked about: what two runs are compared by.
 
     Attributes:
         image: As in the labels, relative to the working folder.
@@ -46,7 +49,7 @@ class Reference(BaseModel):
     """The FP32 graph on the same photographs.
 
     Attributes:
-        agreement: Share of all photographs with the engine's grade, by task.
+        agreement: Share of all photographs that a task is judged on with the engine's grade, by task.
         referred: How many photographs it refers, labelled or not, by task: those that can lose a referral.
         accuracy, confusion, roc, groups: As the engine's.
     """
@@ -89,67 +92,131 @@ class ReferenceAnswers:
         return self._known[key]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Screened:
+    """What became of photographs that the engine was asked about.
+
+    Attributes:
+        asked: All of them, n.
+        rows: Positions of those that it graded: its quality task, where it has one, refused the others.
+        graded: Those.
+        stopped: Whoever was not graded, before the engine or by it.
+    """
+
+    asked: tuple[LabelledPhotograph, ...]
+    rows: npt.NDArray[np.int64]
+    graded: tuple[LabelledPhotograph, ...]
+    stopped: tuple[Stopped, ...]
+
+
 def judge_answers(
     engine: Engine, looked: GradableSet, before: Mapping[str, F32], after: Mapping[str, F32]
 ) -> dict[str, Any]:
     """The fields of a `BenchReport` that come from photographs.
 
-    Both are judged on the photographs that `screen` would grade; the others are counted in `imageability`.
+    Diseases are judged on the photographs that `screen` would grade with the engine, its FP32 graph on the same; the
+    others are counted in `imageability`. A quality task is judged on all that the engine is asked about.
 
     Args:
         engine: For its tasks and operating points.
-        looked: The photographs, n of them gradable.
+        looked: The photographs, n of them gradable by their measures.
         before: By task, the (n, K) probabilities of the FP32 graph.
         after: The same of the engine.
     """
-    tasks, points, photographs = engine.manifest.tasks, engine.manifest.operating_points, looked.photographs
-    diseases = disease_tasks(tasks)  # a retake lost is no referral lost
-    flips = find_flips(photographs, diseases, before, after, points)
-    agreement = {
-        task.name: float((before[task.name].argmax(axis=1) == after[task.name].argmax(axis=1)).mean()) for task in tasks
-    }
-    reliability = {}
-    for task in tasks:
-        labelled, grades = labelled_rows(photographs, task)
-        if len(labelled):
-            reliability[task.name] = reliability_bins(grades, after[task.name][labelled])
+    tasks, points = engine.manifest.tasks, engine.manifest.operating_points
+    screened, diseases = _screened(engine, looked, after), disease_tasks(tasks)
+    old, new = ({name: of[screened.rows] for name, of in probs.items()} for probs in (before, after))
+    flips = find_flips(screened.graded, diseases, old, new, points)  # a retake lost is no referral lost
     return {
         "tasks": tasks,
         "operating_points": points,
-        "photographs": len(photographs),
-        "failures": {str(one.photograph.path): one.error for one in looked.stopped if one.error},
-        "retakes": {str(one.photograph.path): one.reasons for one in looked.stopped if not one.error},
-        "imageability": measure_imageability(photographs, looked.stopped, rng=np.random.default_rng(0)),
-        "accuracy": measure_accuracy(photographs, tasks, after, points),
-        "reliability": reliability,
-        "confusion": count_confusions(photographs, tasks, after),
-        "roc": _curves(engine, looked, after),
-        "groups": find_groups(looked, tasks, after, points, flips),
+        "photographs": len(screened.graded),
+        "failures": {str(one.photograph.path): one.error for one in screened.stopped if one.error},
+        "retakes": {str(one.photograph.path): one.reasons for one in screened.stopped if not one.error},
+        "imageability": measure_imageability(screened.graded, screened.stopped, rng=np.random.default_rng(0)),
+        **_accuracy(engine, screened, after),
+        "reliability": _reliability(engine, screened, after),
+        "groups": find_groups(screened.graded, screened.stopped, diseases, new, points, flips),
         "reference": Reference(
-            accuracy=measure_accuracy(photographs, tasks, before, points),
-            agreement=agreement,
+            **_accuracy(engine, screened, before),
+            agreement=_agreement(engine, screened, before, after),
             referred={
-                task.name: int((referable_probability(before[task.name], task) >= points[task.name]).sum())
+                task.name: int((referable_probability(old[task.name], task) >= points[task.name]).sum())
                 for task in diseases
             },
-            confusion=count_confusions(photographs, tasks, before),
-            roc=_curves(engine, looked, before),
-            groups=find_groups(looked, tasks, before, points, ()),
+            groups=find_groups(screened.graded, screened.stopped, diseases, old, points, ()),
         ),
         "flips": flips,
         "answers": _answers(engine, looked, after),
     }
 
 
-def _curves(engine: Engine, looked: GradableSet, probs: Mapping[str, F32]) -> dict[str, Roc]:
-    curves = {}
+def _screened(engine: Engine, looked: GradableSet, after: Mapping[str, F32]) -> _Screened:
+    head = quality_head_of(engine.manifest.tasks, engine.manifest.operating_points)
+    refused = np.zeros(len(looked.photographs), bool)
+    if head is not None:
+        refused = referable_probability(after[head.task.name], head.task) >= head.operating_point
+    rows = np.flatnonzero(~refused)
+    by_head = (
+        Stopped(photograph=looked.photographs[i], reasons=(QUALITY_HEAD,)) for i in np.flatnonzero(refused).tolist()
+    )
+    return _Screened(
+        asked=looked.photographs,
+        rows=rows,
+        graded=tuple(looked.photographs[i] for i in rows.tolist()),
+        stopped=(*looked.stopped, *by_head),
+    )
+
+
+def _on(
+    screened: _Screened, task: Task, probs: Mapping[str, F32]
+) -> tuple[tuple[LabelledPhotograph, ...], dict[str, F32]]:
+    """The photographs that a task is judged on, and its probabilities of them."""
+    if task.role is Role.QUALITY:
+        return screened.asked, {task.name: probs[task.name]}
+    return screened.graded, {task.name: probs[task.name][screened.rows]}
+
+
+def _accuracy(engine: Engine, screened: _Screened, probs: Mapping[str, F32]) -> dict[str, Any]:
+    """`accuracy`, `confusion` and `roc` of the engine or of its FP32 graph."""
+    points = engine.manifest.operating_points
+    accuracy: dict[str, TaskAccuracy] = {}
+    confusion: dict[str, tuple[tuple[int, ...], ...]] = {}
+    curves: dict[str, Roc] = {}
     for task in engine.manifest.tasks:
-        labelled, grades = labelled_rows(looked.photographs, task)
+        photographs, own = _on(screened, task, probs)
+        accuracy |= measure_accuracy(photographs, [task], own, points)
+        confusion |= count_confusions(photographs, [task], own)
+        labelled, grades = labelled_rows(photographs, task)
         is_referable = grades >= task.referable_from
         if len(set(is_referable.tolist())) == 2:
-            scores = referable_probability(probs[task.name][labelled], task)
-            curves[task.name] = trace_roc(is_referable, scores, engine.manifest.operating_points[task.name])
-    return curves
+            scores = referable_probability(own[task.name][labelled], task)
+            curves[task.name] = trace_roc(is_referable, scores, points[task.name])
+    return {"accuracy": accuracy, "confusion": confusion, "roc": curves}
+
+
+def _reliability(
+    engine: Engine, screened: _Screened, probs: Mapping[str, F32]
+) -> dict[str, tuple[ReliabilityBin, ...]]:
+    bins = {}
+    for task in engine.manifest.tasks:
+        photographs, own = _on(screened, task, probs)
+        labelled, grades = labelled_rows(photographs, task)
+        if len(labelled):
+            bins[task.name] = reliability_bins(grades, own[task.name][labelled])
+    return bins
+
+
+def _agreement(
+    engine: Engine, screened: _Screened, before: Mapping[str, F32], after: Mapping[str, F32]
+) -> dict[str, float]:
+    """By task the share of the same most probable grade; of nothing there is none."""
+    shares = {}
+    for task in engine.manifest.tasks:
+        old, new = (_on(screened, task, probs)[1][task.name].argmax(axis=1) for probs in (before, after))
+        if len(new):
+            shares[task.name] = float((old == new).mean())
+    return shares
 
 
 def _answers(engine: Engine, looked: GradableSet, probs: Mapping[str, F32]) -> tuple[Answer, ...]:

@@ -16,13 +16,15 @@ from sall_edge.bench.comparison.paired import (
     ReferralChange,
     Shift,
     count_referrals,
+    graded_pairs,
     measure_shifts,
     pair_answers,
 )
 from sall_edge.bench.comparison.speed_change import flattened, measure_speed_change, speed_obstacles
 from sall_edge.bench.measure import BenchReport
 from sall_edge.errors import ArtefactForeign, ArtefactMissing
-from sall_edge.spec import Task
+from sall_edge.screening.quality_head import QualityHead, quality_head_of
+from sall_edge.spec import Role, Task
 
 __all__ = ["Comparison", "Difference", "Photographs", "compare_runs", "match_engines", "read_reports"]
 
@@ -62,8 +64,9 @@ class Comparison(BaseModel):
         cautions: What keeps either run's speed, or a test, from being taken at its word.
         speed: p50_over_time_ms, p50_ms, p90_ms, p99_ms, images_per_s, peak_rss_mb; changes are ratios.
         photographs: Of both runs; null unless both list their answers.
-        accuracy: By task and metric, on the photographs of both runs; changes are differences.
-        referrals: By task.
+        accuracy: By task and metric, on the photographs that both runs graded, of a quality task on those that both
+            engines were asked about; changes are differences.
+        referrals: By disease.
         flips: Every photograph whose referral differs between the runs, lost ones first.
     """
 
@@ -145,13 +148,16 @@ def compare_runs(before: BenchReport, after: BenchReport, *, seed: int = 0) -> C
     flips: list[Flip] = []
     if pairs is None:
         accuracy = _untested(before.accuracy, after.accuracy)
-    elif pairs.before:
+    else:
+        asked, pairs = pairs, graded_pairs(pairs, _head(before), _head(after))
         for task in shared:
             points = before.operating_points[task.name], after.operating_points[task.name]
-            if shifts := measure_shifts(pairs, task, points, rng=np.random.default_rng(seed)):
+            compared = asked if task.role is Role.QUALITY else pairs
+            if shifts := measure_shifts(compared, task, points, rng=np.random.default_rng(seed)):
                 accuracy[task.name] = shifts
-            referrals[task.name], flipped = count_referrals(pairs, task, points)
-            flips += flipped
+            if pairs.before and task.role is Role.DISEASE:
+                referrals[task.name], flipped = count_referrals(pairs, task, points)
+                flips += flipped
     return Comparison(
         before=before.engine,
         after=after.engine,
@@ -166,6 +172,10 @@ def compare_runs(before: BenchReport, after: BenchReport, *, seed: int = 0) -> C
     )
 
 
+def _head(run: BenchReport) -> QualityHead | None:
+    return quality_head_of(run.tasks, run.operating_points)
+
+
 def _counted(pairs: Pairs) -> Photographs:
     return Photographs(both=len(pairs.before), only_before=pairs.only_before, only_after=pairs.only_after)
 
@@ -176,7 +186,9 @@ def _shared_tasks(before: BenchReport, after: BenchReport) -> tuple[tuple[Task, 
     shared = tuple(
         task
         for name, task in old.items()
-        if name in new and (new[name].grades, new[name].referable_from) == (task.grades, task.referable_from)
+        if name in new
+        and (new[name].role, new[name].grades, new[name].referable_from)
+        == (task.role, task.grades, task.referable_from)
     )
     names = {task.name for task in shared}
     unlike = sorted((old.keys() | new.keys()) - names) if old and new else []

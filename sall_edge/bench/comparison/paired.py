@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from sall_edge.bench.accuracy.grading import Flip
 from sall_edge.bench.accuracy.metrics import Change, measure_change, measure_task, referable_probability
 from sall_edge.bench.accuracy.side_by_side import Answer
+from sall_edge.screening.quality_head import QualityHead
 from sall_edge.spec import Task
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Shift",
     "count_referrals",
     "exact_mcnemar",
+    "graded_pairs",
     "measure_shifts",
     "pair_answers",
 ]
@@ -106,6 +108,29 @@ def pair_answers(before: Sequence[Answer], after: Sequence[Answer]) -> Pairs:
         only_before=len(before) - len(found),
         only_after=len(after) - len(found),
     )
+
+
+def graded_pairs(pairs: Pairs, before: QualityHead | None, after: QualityHead | None) -> Pairs:
+    """The pairs that both runs graded: whatever the quality task of a run refuses has no grade of any disease there.
+
+    Args:
+        pairs: Photographs that both engines were asked about.
+        before, after: The quality tasks of the runs.
+    """
+    kept = list(zip(_are_graded(pairs.before, before), _are_graded(pairs.after, after), strict=True))
+    return Pairs(
+        before=tuple(answer for answer, is_graded in zip(pairs.before, kept, strict=True) if all(is_graded)),
+        after=tuple(answer for answer, is_graded in zip(pairs.after, kept, strict=True) if all(is_graded)),
+        only_before=pairs.only_before + kept.count((True, False)),
+        only_after=pairs.only_after + kept.count((False, True)),
+    )
+
+
+def _are_graded(answers: Sequence[Answer], head: QualityHead | None) -> list[bool]:
+    if head is None:
+        return [True] * len(answers)
+    name = head.task.name
+    return [not head.refuses(head.task.referable_probability(answer.probs[name])) for answer in answers]
 
 
 def measure_shifts(

@@ -10,8 +10,8 @@ from sall_edge.bench.accuracy.columns import Group, Imageability
 from sall_edge.bench.accuracy.grading import Flip
 from sall_edge.bench.accuracy.metrics import measure_task
 from sall_edge.bench.accuracy.side_by_side import Reference
-from sall_edge.cli.bench_text import aligned, group_lines, imageability_lines, side_by_side
-from sall_edge.spec import ImageSpec
+from sall_edge.cli.bench_text import accuracy_lines, aligned, group_lines, imageability_lines, side_by_side
+from sall_edge.spec import ImageSpec, Role
 
 SEEN = Imageability(n=10, gradable=9, share=0.9, interval=(0.7, 1.0), reasons={"too_dark": 1})
 ACCURACY = measure_task(
@@ -32,6 +32,17 @@ def test_who_could_not_be_graded_is_counted_with_the_reason() -> None:
     assert "gradable 9 of 10 photographs: 90.0 %  [70.0, 100.0]" in text
     assert "evaluate grades all that can be prepared" in text
     assert "too_dark 1" in text
+
+
+def test_which_photographs_a_quality_task_is_measured_on_is_said() -> None:
+    reference = Reference(accuracy={}, agreement={"dr": 1.0})
+    report = benched(of=answers(0, count=4)).model_copy(
+        update={"photographs": 3, "accuracy": {"dr": ACCURACY}, "reference": reference}
+    )
+    sentence = "DR is of the 4 photographs that the engine was asked about, all else of the 3 that it then graded"
+    assert sentence not in accuracy_lines(report)
+    judging = (TASK.model_copy(update={"role": Role.QUALITY}),)
+    assert sentence in accuracy_lines(report.model_copy(update={"tasks": judging}))
 
 
 def test_every_group_has_a_line_also_one_without_labels() -> None:

@@ -121,3 +121,46 @@ def test_screen_judges_by_the_limits_of_a_camera(
     assert verdict["reasons"] == ["too_dark"]
     assert verdict["quality_limits_sha256"] == strict.sha256
     assert verdict["quality_score"] < 0.5
+
+
+def test_check_with_an_engine_judges_as_screen_does_and_tells_its_quality_task_apart(
+    sall_edge: Run, judging_engine: Callable[[float], Engine], labels: Path
+) -> None:
+    photographs = sorted(labels.parent.glob("*.jpg"))
+    everything = json.loads(
+        sall_edge("quality", "check", *photographs, "--engine", judging_engine(0).path, "--json").out
+    )
+    probabilities = [row["measures"]["quality_head"] for row in everything["photographs"]]
+    engine = judging_engine(float(np.median(probabilities)))
+    done = sall_edge("quality", "check", "--labels", labels, "--engine", engine.path, "--json")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    screened = json.loads(
+        sall_edge("screen", engine.path, *(row["photo"] for row in answer["photographs"]), "--json").out
+    )
+    assert [(row["score"], row["reasons"]) for row in answer["photographs"]] == [
+        (one["quality_score"], one["reasons"]) for one in screened
+    ]
+    assert {"quality_head"} < {reason for one in screened for reason in one["reasons"]}.union({""})
+    assert answer["engine"]["sha256"] == engine.sha256
+    assert answer["engine"]["operating_point"] == engine.manifest.operating_points["dr"]
+    refused = {name: _refused(answer["engine"][name]) for name in ("by_measures", "by_head")}
+    assert max(refused.values()) <= _refused(answer["labelled"]) <= sum(refused.values())
+    assert 20 <= refused["by_head"] <= 24  # of 44, from their median on
+    text = sall_edge("quality", "check", "--labels", labels, "--engine", engine.path).out
+    for line in ("measures alone", "quality head alone", "both, as in screen"):
+        assert line in text.splitlines()
+
+
+def _refused(report: dict[str, Any]) -> int:
+    return int(report["good_refused"]["count"]) + int(report["others_refused"]["count"])
+
+
+def test_check_refuses_an_engine_that_was_not_trained_to_judge(
+    sall_edge: Run, tiny_engine: Engine, labels: Path
+) -> None:
+    done = sall_edge("quality", "check", "--labels", labels, "--engine", tiny_engine.path)
+    assert done.code == 1
+    assert "has no opinion of quality" in done.err
+    assert "it grades dr, amd" in done.err
+    assert "docs/quality.md" in done.err

@@ -27,6 +27,7 @@ def test_the_demo_goes_from_drawn_photographs_to_a_page(
     engine = open_engine(out / "engine")
     assert engine.manifest.precision.value == "int8"
     assert engine.manifest.image.side_px == 64
+    assert "validation photographs are too few" in engine.manifest.provenance["familiarity"]  # of 60; 400 have enough
     checkpoint = open_checkpoint(out / "run" / "checkpoint")
     assert set(checkpoint.manifest.provenance["teachers"]) == {"dr", "amd"}
     page = (out / "index.html").read_text(encoding="utf-8")

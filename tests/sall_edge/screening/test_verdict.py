@@ -12,7 +12,7 @@ from sall_edge.artifacts import Engine
 from sall_edge.errors import UnreadablePhotograph
 from sall_edge.fundus.phantom import draw_phantom
 from sall_edge.fundus.prepare import prepare_file
-from sall_edge.fundus.quality import QualityLimits
+from sall_edge.fundus.quality import QualityLimits, assess
 from sall_edge.fundus.quality.limits import Limit
 from sall_edge.runtime.session import open_session
 from sall_edge.screening.photographs import find_photographs
@@ -168,6 +168,8 @@ def test_what_the_networks_own_quality_task_refuses_is_a_retake_without_a_verdic
     assert examined.result.reasons == ("quality_head",)
     assert examined.result.tasks == {}
     assert examined.prediction is None
+    assert examined.result.quality_score is not None
+    assert examined.result.quality_score <= 0.5 < assess(examined.square).score  # type: ignore[arg-type]
 
 
 def test_quality_is_never_a_disease(judged_by_its_own_head: Callable[[float], Examined]) -> None:
@@ -175,6 +177,7 @@ def test_quality_is_never_a_disease(judged_by_its_own_head: Callable[[float], Ex
     assert set(result.tasks) == {"amd"}
     assert result.verdict is Verdict.REFER
     assert 0 <= result.quality["quality_head"] <= 1
+    assert result.quality_score == pytest.approx(1 - 0.5 * result.quality["quality_head"] / 1.1)
 
 
 def test_limits_decide_and_are_recorded(tiny_engine: Engine, photograph: Path) -> None:

@@ -53,7 +53,7 @@ def probs(looked: GradableSet) -> dict[str, np.ndarray]:
 
 
 def test_every_photograph_is_in_one_group_of_each_column(looked: GradableSet, probs: dict[str, np.ndarray]) -> None:
-    groups = find_groups(looked, [TASK], probs, POINTS, ())
+    groups = find_groups(looked.photographs, looked.stopped, [TASK], probs, POINTS, ())
     assert [(group.column, group.value) for group in groups] == [
         ("eye", "L"), ("eye", "R"), ("camera", "a"), ("camera", "b"), ("camera", "c"),
     ]  # fmt: skip
@@ -64,7 +64,11 @@ def test_every_photograph_is_in_one_group_of_each_column(looked: GradableSet, pr
 
 
 def test_a_group_is_measured_on_its_own_photographs(looked: GradableSet, probs: dict[str, np.ndarray]) -> None:
-    (group,) = (g for g in find_groups(looked, [TASK], probs, POINTS, ()) if (g.column, g.value) == ("camera", "b"))
+    (group,) = (
+        g
+        for g in find_groups(looked.photographs, looked.stopped, [TASK], probs, POINTS, ())
+        if (g.column, g.value) == ("camera", "b")
+    )
     mine = [i for i, photograph in enumerate(looked.photographs) if photograph.extra["camera"] == "b"]
     alone = measure_accuracy([looked.photographs[i] for i in mine], [TASK], {"dr": probs["dr"][mine]}, POINTS)
     assert group.accuracy["dr"].model_copy(update={"interval": {}}) == alone["dr"].model_copy(
@@ -74,7 +78,7 @@ def test_a_group_is_measured_on_its_own_photographs(looked: GradableSet, probs: 
 
 
 def test_a_group_of_nobody_gradable_has_imageability_only(looked: GradableSet, probs: dict[str, np.ndarray]) -> None:
-    group = find_groups(looked, [TASK], probs, POINTS, ())[-1]
+    group = find_groups(looked.photographs, looked.stopped, [TASK], probs, POINTS, ())[-1]
     assert (group.value, group.imageability.n, group.imageability.gradable) == ("c", 1, 0)
     assert group.imageability.reasons == {"unreadable": 1}
     assert group.accuracy == {}
@@ -92,12 +96,12 @@ def test_flips_are_counted_where_they_lie(looked: GradableSet, probs: dict[str, 
         )
         for i in (0, 2, 3)
     ]
-    groups = find_groups(looked, [TASK], probs, POINTS, flips)
+    groups = find_groups(looked.photographs, looked.stopped, [TASK], probs, POINTS, flips)
     assert {group.value: group.flips["dr"] for group in groups if group.column == "eye"} == {"L": 2, "R": 1}
 
 
 def test_a_column_of_one_value_or_of_many_makes_no_groups(looked: GradableSet, probs: dict[str, np.ndarray]) -> None:
-    columns = {group.column for group in find_groups(looked, [TASK], probs, POINTS, ())}
+    columns = {group.column for group in find_groups(looked.photographs, looked.stopped, [TASK], probs, POINTS, ())}
     assert columns == {"eye", "camera"}  # one CSV, and 22 ages
     assert len(looked.photographs) > MOST_VALUES
 
@@ -105,7 +109,7 @@ def test_a_column_of_one_value_or_of_many_makes_no_groups(looked: GradableSet, p
 def test_a_group_without_referable_labels_has_no_sensitivity() -> None:
     photographs = [_photograph(i, grade=0, camera="ab"[i % 2]) for i in range(4)]
     probs = {"dr": np.full((4, 2), 0.5, np.float32)}
-    groups = find_groups(_set(photographs, []), [TASK], probs, POINTS, ())
+    groups = find_groups(photographs, [], [TASK], probs, POINTS, ())
     for group in (group for group in groups if group.column == "camera"):
         assert group.accuracy["dr"].n == 2
         assert group.accuracy["dr"].sensitivity is None

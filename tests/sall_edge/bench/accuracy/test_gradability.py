@@ -1,14 +1,26 @@
 """A quality gate against labels: area, shares with intervals, reasons by label."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from sall_edge.bench.accuracy.gradability import Looked, look_for_quality, measure_gradability, share_of
+from sall_edge.bench.accuracy.gradability import (
+    Looked,
+    look_for_quality,
+    measure_gradability,
+    measure_head,
+    share_of,
+)
 from sall_edge.fundus.labels import LabelledPhotograph
+from sall_edge.fundus.phantom import draw_phantom
+from sall_edge.fundus.prepare import prepare
 from sall_edge.fundus.quality import QualityLimits
-from sall_edge.spec import ImageSpec
+from sall_edge.fundus.quality.measures import measure
+from sall_edge.screening.quality_head import QualityHead
+from sall_edge.spec import ImageSpec, Role, Task
 
 
 def _photograph(path: Path, patient: str = "1") -> LabelledPhotograph:
@@ -72,3 +84,32 @@ def test_a_frame_without_a_field_scores_nothing_and_an_unreadable_one_says_why(
     assert retina.error == ""
     assert retina.reasons(limits) == ()
     assert retina.score(limits) >= 0.5
+
+
+def test_a_head_is_heard_where_the_measures_let_a_photograph_through_and_alone_everywhere() -> None:
+    task = Task(name="q", title="Quality", column="q", grades=("good", "reject"), referable_from=1, role=Role.QUALITY)
+    head = QualityHead(task=task, operating_point=0.5)
+    measures = measure(draw_phantom_square())
+    good, bad = (Looked(photograph=_photograph(Path("a.jpg")), measures=measures, head=p) for p in (0.1, 0.9))
+    dark = replace(_looked(1, 2), head=0.2)
+    no_field = Looked(photograph=_photograph(Path("b.jpg")), measures=None)
+    limits = QualityLimits()
+    assert [one.reasons(limits, head) for one in (good, bad, dark, no_field)] == [
+        (), ("quality_head",), ("too_dark",), ("no_field_of_view",),
+    ]  # fmt: skip
+    assert [one.reasons_of_head(head) for one in (good, bad, dark, no_field)] == [
+        (), ("quality_head",), (), ("no_field_of_view",),
+    ]  # fmt: skip
+    assert bad.score(limits) > 0.5 > bad.score(limits, head) == bad.score_of_head(head)
+    assert dark.score(limits, head) == dark.score(limits) < 0.5 < dark.score_of_head(head)
+    everybody, words, rng = [good, bad, dark, no_field], ["good", "bad", "bad", "bad"], np.random.default_rng(0)
+    both = measure_gradability(everybody, words, "good", limits, rng=rng, head=head, rounds=10)
+    alone = measure_head(everybody, words, "good", head, rng=rng, rounds=10)
+    assert (both.others_refused.count, alone.others_refused.count) == (3, 2)
+    assert both.auc == alone.auc == 1
+
+
+def draw_phantom_square() -> npt.NDArray[np.uint8]:
+    """Of a phantom that may be graded."""
+    phantom = draw_phantom(np.random.default_rng(0), side_px=320, dr_grade=0, amd_grade=0, eye="R")
+    return prepare(phantom.pixels, ImageSpec(side_px=320))

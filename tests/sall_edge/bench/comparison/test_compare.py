@@ -12,7 +12,7 @@ from sall_edge.bench.accuracy.metrics import TaskAccuracy
 from sall_edge.bench.comparison.compare import compare_runs, match_engines, read_reports
 from sall_edge.bench.measure import BenchReport
 from sall_edge.errors import ArtefactForeign, ArtefactMissing
-from sall_edge.spec import Profile
+from sall_edge.spec import Profile, Role
 
 
 def _written(folder: Path, content: Any) -> Path:
@@ -155,3 +155,16 @@ def test_engines_are_matched_by_name_and_the_only_ones_whatever_they_are_called(
     with pytest.raises(ArtefactForeign, match="no engine in common") as problem:
         match_engines(_named("x", "y"), _named("z"))
     assert problem.value.why == "x (openvino-cpu), y (openvino-cpu) against z (openvino-cpu)"
+
+
+def test_a_changed_mind_about_quality_is_measured_and_no_referral() -> None:
+    judging = TASK.model_copy(update={"role": Role.QUALITY})
+    runs = [benched(of=answers(0, skill=skill)).model_copy(update={"tasks": (judging,)}) for skill in (1.5, 0.4)]
+    comparison = compare_runs(*runs)
+    assert comparison.accuracy["dr"]["referable_auc"].is_noise is False
+    assert comparison.referrals == {}
+    assert comparison.flips == ()
+    assert comparison.photographs is not None
+    assert comparison.photographs.both < 200  # of those that neither run sends back
+    as_a_disease = compare_runs(runs[0], benched(of=answers(0)))
+    assert "dr is not the same task in both runs: it is not compared" in as_a_disease.cautions

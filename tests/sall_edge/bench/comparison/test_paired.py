@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from sall_edge.bench.accuracy.side_by_side import Answer
-from sall_edge.bench.comparison.paired import count_referrals, exact_mcnemar, measure_shifts, pair_answers
+from sall_edge.bench.comparison.paired import (
+    count_referrals,
+    exact_mcnemar,
+    graded_pairs,
+    measure_shifts,
+    pair_answers,
+)
+from sall_edge.screening.quality_head import QualityHead
 
 POINTS = (0.6, 0.6)
 EXACT = 1e-9  # the same sums in another order
@@ -112,3 +119,12 @@ def test_mcnemar_is_the_binomial_test_and_takes_no_side(lost: int, gained: int) 
 def test_mcnemar_of_many_photographs_does_not_overflow() -> None:
     assert exact_mcnemar(3000, 3000) == 1.0
     assert exact_mcnemar(0, 3000) < 1e-300
+
+
+def test_what_a_runs_own_quality_task_refuses_was_graded_in_the_other_run_alone() -> None:
+    head = QualityHead(task=TASK, operating_point=0.5)
+    pairs = pair_answers([_answer(0, 0.9), _answer(1, 0.1), _answer(2, 0.9)], [_answer(i, 0.1) for i in range(3)])
+    graded = graded_pairs(pairs, head, head)
+    assert [answer.image for answer in graded.before] == [answer.image for answer in graded.after] == ["1.jpg"]
+    assert (graded.only_before, graded.only_after) == (0, 2)
+    assert graded_pairs(pairs, None, None) == pairs

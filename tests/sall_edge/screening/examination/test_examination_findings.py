@@ -21,7 +21,8 @@ from fakes.made_up_examination import (
 from sall_edge.screening.examination.disease import diseases_of
 from sall_edge.screening.examination.findings import conflict_reasons, findings_on, is_gradable, photograph_reasons
 from sall_edge.screening.examination.reasons import PHOTOGRAPH_KEYS
-from sall_edge.screening.verdict import QUALITY_HEAD, ScreenedPhotograph
+from sall_edge.screening.quality_head import QUALITY_HEAD
+from sall_edge.screening.verdict import ScreenedPhotograph
 from sall_edge.spec import Eye
 
 REJECTED = ScreenedPhotograph(photo="eye.jpg", gradable=False, reasons=(QUALITY_HEAD,))

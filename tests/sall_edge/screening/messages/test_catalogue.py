@@ -23,8 +23,8 @@ from sall_edge.screening.examination.reasons import (
 )
 from sall_edge.screening.examination.record import Outcome, View
 from sall_edge.screening.messages import Catalogue, languages, load_catalogue, load_language
+from sall_edge.screening.quality_head import QUALITY_HEAD
 from sall_edge.screening.report.content import Standing
-from sall_edge.screening.verdict import QUALITY_HEAD
 from sall_edge.spec import Eye, Task, TaskSet, tasks_from_toml
 from trainer.tasks import task_file
 
