@@ -77,8 +77,8 @@ def fitted_circle(boundary: npt.NDArray[np.int32], width: int, height: int) -> C
     x, y = boundary[:, 0], boundary[:, 1]
     on_rim = (x >= BORDER_PX) & (y >= BORDER_PX) & (x < width - BORDER_PX) & (y < height - BORDER_PX)
     rim, cut = (
-        points[:: max(1, len(points) // RIM_POINTS)].astype(np.float64)
-        for points in (boundary[on_rim], boundary[~on_rim])
+        boundary.take(places[:: max(1, len(places) // RIM_POINTS)], axis=0).astype(np.float64)
+        for places in (np.flatnonzero(on_rim), np.flatnonzero(~on_rim))
     )
     if len(rim) < 12:
         return None
@@ -131,10 +131,11 @@ def _most_agreed(rim: F64, cut: F64, width: int, height: int) -> XYR | None:
     points = np.concatenate([rim, cut])
     found: XYR | None = None
     most = -len(points)
-    for triples in np.split(_triples(), (FIRST_TRIPLES,), axis=1):
-        circles = _circles_through(*rim[(triples * len(rim)).astype(np.intp)])
-        x, y, radius = circles
-        circles = circles[:, is_plausible(x, y, radius, width, height)]
+    all_circles = _circles_through(*rim.T.take((_triples() * len(rim)).astype(np.intp), axis=1))
+    x, y, radius = all_circles
+    could_be = is_plausible(x, y, radius, width, height)
+    for tried in (slice(None, FIRST_TRIPLES), slice(FIRST_TRIPLES, None)):
+        circles = all_circles[:, tried].compress(could_be[tried], axis=1)
         if not circles.size:
             continue
         votes = _votes(points, circles)
@@ -172,15 +173,21 @@ def _count_in_rows(found: npt.NDArray[np.bool_]) -> npt.NDArray[np.int16]:
     return count
 
 
-def _circles_through(a: F64, b: F64, c: F64) -> F64:
-    """(3, T) x, y, radius of the circles through three times (T, 2) points; points on a line give no finite circle."""
-    (bx, by), (cx, cy) = (b - a).T, (c - a).T
+def _circles_through(x: F64, y: F64) -> F64:
+    """(3, T) x, y, radius of the circles through T times three points; points on a line give no finite circle.
+
+    Args:
+        x, y: (3, T) of the points.
+    """
+    (bx, cx), (by, cy) = x[1:] - x[0], y[1:] - y[0]
     twice_area = 2 * (bx * cy - by * cx)
     twice_area[np.abs(twice_area) < 1e-6] = np.nan
     bb, cc = bx * bx + by * by, cx * cx + cy * cy
-    x = (cy * bb - by * cc) / twice_area
-    y = (bx * cc - cx * bb) / twice_area
-    return np.stack([a[:, 0] + x, a[:, 1] + y, np.sqrt(x * x + y * y)])
+    circles = np.empty_like(x)
+    off_x = (cy * bb - by * cc) / twice_area
+    off_y = (bx * cc - cx * bb) / twice_area
+    circles[0], circles[1], circles[2] = x[0] + off_x, y[0] + off_y, np.sqrt(off_x * off_x + off_y * off_y)
+    return circles
 
 
 def is_plausible(x: Length, y: Length, radius: Length, width: int, height: int) -> npt.NDArray[np.bool_]:
@@ -199,14 +206,13 @@ def _least_squares(x: F64, y: F64, circle: XYR, tolerance: float) -> XYR:
     """One Gauss-Newton step of the geometric circle fit, on the rim points within a share of the radius."""
     off_x, off_y = x - circle[0], y - circle[1]
     distance = np.sqrt(off_x * off_x + off_y * off_y)
-    beyond = distance - circle[2]
-    near = np.flatnonzero(np.abs(beyond) <= max(1.0, tolerance * circle[2]))
-    if len(near) < 6:
+    rows = np.ones((4, len(x)))  # of the Jacobian, and the residuals as the last one
+    rows[0], rows[1], rows[3] = off_x, off_y, distance - circle[2]
+    rows[:2] /= np.maximum(distance, REGULAR)
+    near = np.abs(rows[3]) <= max(1.0, tolerance * circle[2])
+    if np.count_nonzero(near) < 6:
         return circle
-    rows = np.ones((4, len(near)))  # of the Jacobian, and the residuals as the last one
-    rows[0], rows[1], rows[3] = off_x[near], off_y[near], beyond[near]
-    rows[:2] /= distance[near]
-    step_x, step_y, step_radius = _solved((rows @ rows.T).tolist())
+    step_x, step_y, step_radius = _solved(((rows * near) @ rows.T).tolist())
     return circle[0] + step_x, circle[1] + step_y, circle[2] + step_radius
 
 

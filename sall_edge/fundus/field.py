@@ -244,11 +244,10 @@ def _surround(brightness: U8) -> tuple[float, float]:
     """
     side = max(3, min(brightness.shape) // 32)
     near, far = slice(None, side), slice(-side, None)
-    corners = np.stack([brightness[rows, columns].ravel() for rows in (near, far) for columns in (near, far)])
-    corners.sort(axis=1)
-    lowest, level = corners[:, corners.shape[1] // 20], corners[:, corners.shape[1] // 3]
-    darkest = int(np.argmin(level))
-    return float(level[darkest]), float(level[darkest]) - float(lowest[darkest])
+    corners = [sorted(brightness[rows, columns].tobytes()) for rows in (near, far) for columns in (near, far)]
+    darkest = min(corners, key=lambda levels: levels[len(levels) // 3])
+    level, lowest = darkest[len(darkest) // 3], darkest[len(darkest) // 20]
+    return float(level), float(level - lowest)
 
 
 def _largest_region(brightness: U8, threshold: float) -> npt.NDArray[np.int32] | None:
@@ -273,4 +272,4 @@ def _share_of_frame(circle: Circle, width: int, height: int) -> float:
     x = np.arange(0, width, 4, dtype=np.float64)
     y = np.arange(0, height, 4, dtype=np.float64)[:, None]
     inside = (x - circle.x) ** 2 + (y - circle.y) ** 2 <= circle.radius**2
-    return float(inside.mean())
+    return np.count_nonzero(inside) / inside.size

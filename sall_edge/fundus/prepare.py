@@ -127,7 +127,7 @@ def cut_square(pixels: U8, field: FieldOfView, image: ImageSpec) -> U8:
         pixels = _block_means(pixels, cut.shrink)
     square_to_blocks = np.array([[cut.step, 0, cut.first_x], [0, cut.step, cut.first_y]])
     square = cv2.warpAffine(pixels, square_to_blocks, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return np.asarray(cv2.bitwise_and(square, _disc(side)), dtype=np.uint8)
+    return np.asarray(cv2.bitwise_and(square, _disc(side), dst=square), dtype=np.uint8)
 
 
 def cut_mask(mask: npt.NDArray[np.bool_], field: FieldOfView, image: ImageSpec) -> npt.NDArray[np.bool_]:

@@ -93,6 +93,9 @@ class QualityLimits(Spec):
     veil: Limit = Limit(at=0.8, usual=0.4)
     lashes: Limit = Limit(at=0.05, usual=0.025)
 
+    def __hash__(self) -> int:
+        return hash(self.camera)  # what looks limits up for every photograph need not hash forty numbers
+
 
 def quality_limits_from_toml(path: Path) -> QualityLimits:
     """The limits of a camera; what the file does not name has its default.

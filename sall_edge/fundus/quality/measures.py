@@ -18,10 +18,11 @@ SIGMAS_PX = (0.6, 1.0, 2.0, 2.5, 4.0)
 """Widths of the Gaussians, in pixels of the analysis, whose differences measure structure."""
 
 _SECOND_DERIVATIVES = (
-    np.array([[1, -2, 1]], np.float32),
-    np.array([[1], [-2], [1]], np.float32),
-    np.array([[1, 0, -1], [0, 0, 0], [-1, 0, 1]], np.float32) / 4,
+    np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32),
+    np.array([[0, -1, 0], [1, 0, 1], [0, -1, 0]], np.float32),
+    np.array([[1, 0, -1], [0, 0, 0], [-1, 0, 1]], np.float32) / 2,
 )
+"""xx + yy, xx - yy and 2 xy: the sum and the difference of the Hessian's eigenvalues come of them."""
 
 MARGIN = 8
 """OpenCV's morphology takes the outside of an array for neutral; here it is dark, so a dark margin is added."""
@@ -43,7 +44,7 @@ def measure(square: U8) -> dict[str, float]:
         square: (side, side, 3) uint8, RGB, as `prepare` cuts it.
     """
     small = _at_analysis_size(square)
-    red, green, blue = cv2.split(small)
+    red, green, blue = (cv2.extractChannel(small, channel) for channel in range(3))
     brightest, darkest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
     lit = _lit(brightest)
     visible = _visible(lit)
@@ -161,22 +162,25 @@ def _vessels(green: F32, around: F32, central: U8) -> float:
     """How much darker than its sides the clearest of the lines is: what blur, haze and darkness all take away.
 
     The larger eigenvalue of the Hessian less the smaller one's size is large along dark lines, and neither in spots nor
-    at edges (Frangi et al. 1998); here relative to the light around.
+    at edges (Frangi et al. 1998): the lesser of their sum and their difference, here relative to the light around.
     """
-    xx, yy, xy = (cv2.filter2D(green, -1, kernel) for kernel in _SECOND_DERIVATIVES)
-    half_trace, across = (xx + yy) * 0.5, cv2.magnitude((xx - yy) * 0.5, xy)
-    lines = half_trace + across - cv2.absdiff(half_trace, across)
+    total, straight, diagonal = (cv2.filter2D(green, -1, kernel) for kernel in _SECOND_DERIVATIVES)
+    lines = cv2.min(total, cv2.magnitude(straight, diagonal))
     lines /= around + 10
     strength = lines[central > 0]
-    place = int(VESSEL_QUANTILE * (len(strength) - 1))
-    return max(float(np.partition(strength, place)[place]), 0.0)
+    above = len(strength) - int(VESSEL_QUANTILE * (len(strength) - 1))
+    strongest = strength[strength > cv2.mean(strength)[0]]  # fewer to order, if the quantile is among them
+    if len(strongest) < above:
+        strongest = strength
+    place = len(strongest) - above
+    return max(float(np.partition(strongest, place)[place]), 0.0)
 
 
 def _blurred(lit_green: F32, lit: F32, sigma: float) -> F32:
     """Divided by the blurred mask, or the edge of the photograph would count as coarse structure."""
     kernel = _gaussian(sigma)
     blurred: F32 = cv2.sepFilter2D(lit_green, -1, kernel, kernel)
-    blurred /= cv2.sepFilter2D(lit, -1, kernel, kernel) + np.float32(1e-6)
+    blurred /= cv2.sepFilter2D(lit, -1, kernel, kernel, delta=1e-6)
     return blurred
 
 

@@ -36,6 +36,13 @@ def test_limits_survive_their_file(
     assert sha256_of_limits(quality_limits_from_toml(path)) == limits.sha256
 
 
+def test_two_limits_of_one_camera_keep_their_own_digests() -> None:
+    first, second = QualityLimits(camera="Z9"), QualityLimits(camera="Z9", vessels=Limit(at=0.01, usual=0.03))
+    assert hash(first) == hash(second)  # so the second is found by comparing, not by its hash
+    assert [sha256_of_limits(limits) for limits in (first, second)] == [first.sha256, second.sha256]
+    assert first.sha256 != second.sha256
+
+
 def test_what_a_file_does_not_name_has_its_default(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("camera = 'Z9'\n[brightness]\nat = 40\nusual = 80\n", encoding="utf-8")
     limits = quality_limits_from_toml(tmp_path / "a.toml")
