@@ -12,8 +12,8 @@ Trigger to stored verdict, into an encrypted store in DIR, for photographs with 
 
 `screen_ms` is what `sall-edge screen` takes for the same bytes, measured in the same round; `overhead_ms` is the
 difference, `overhead_without_frame_ms` that without the wait. `parts_ms`, medians: `frame` waiting and packing, `judge`
-reading, preparing and inferring, `store` what `Store.add_photograph` takes, `rest` hashing, rules, events. Target:
-overhead at most 100 ms.
+reading, preparing and inferring, `store` what `Store.add_received` takes once that is done (the file is written beside
+it), `rest` hashing, rules, events. Target: overhead at most 100 ms.
 
 Guidance: looks at live frames of 1080 lines, as JPEG and uncompressed, as fast as it can, alone and while a thread
 runs the engine without pause; target 15 a second. `idle_core` is the share of one core that an open camera takes
@@ -29,6 +29,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from sall_edge.screening.station.controls import Command, Controls, Shutter
 from sall_edge.screening.station.station import Station
 from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.opening import create_store, open_store
+from sall_edge.screening.store.receiving import Received
 from sall_edge.screening.store.store import Store
 from sall_edge.screening.verdict import judge, look_at
 
@@ -107,20 +109,25 @@ class Delivering:
 
 
 class TimedStore:
-    """What `Store.add_photograph` takes, and what it was given."""
+    """What `Store.add_received` takes, and what the store was given."""
 
     def __init__(self, store: Store) -> None:
-        self._add = store.add_photograph
-        store.add_photograph = self.add  # type: ignore[method-assign]
+        self._receiving, self._add = store.receiving, store.add_received
+        store.receiving, store.add_received = self.receiving, self.add  # type: ignore[method-assign]
         self.ms = 0.0
         self.data = b""
         self.photograph: ExaminedPhotograph | None = None
 
-    def add(self, examination: Examination, photograph: ExaminedPhotograph, data: bytes) -> None:
+    def receiving(self, data: bytes, *, sha256: str) -> AbstractContextManager[Received]:
+        """Receives."""
+        self.data = data
+        return self._receiving(data, sha256=sha256)
+
+    def add(self, examination: Examination, photograph: ExaminedPhotograph, received: Received) -> None:
         """Adds."""
         start = time.perf_counter()
-        self._add(examination, photograph, data)
-        self.ms, self.data, self.photograph = (time.perf_counter() - start) * 1e3, data, photograph
+        self._add(examination, photograph, received)
+        self.ms, self.photograph = (time.perf_counter() - start) * 1e3, photograph
 
 
 def in_other_bytes(jpeg: bytes, number: int) -> bytes:

@@ -1,19 +1,20 @@
 """A process that examines made-up persons against a real store, to be killed: `examining_process.py STORE KEY`.
 
-What takes long to import is imported once; each line `go` on stdin starts a fresh process (a fork) that opens the
-store, finishes what it finds unfinished, and begins new examinations until it is killed. Every line of its output is
-an acknowledgement, written after the store's method returned. SIGKILL stops a process, not the machine: what the disk's
-own cache loses in a power cut, this cannot show.
+What takes long the first time is done once, with a store of its own; each line `go` on stdin starts a fresh process (a
+fork) that opens the store, finishes what it finds unfinished, and begins new examinations until it is killed. Every
+line of its output is an acknowledgement, written after the store's method returned. SIGKILL stops a process, not the
+machine: what the disk's own cache loses in a power cut, this cannot show.
 """
 
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from fakes.stored_examination import begun, corrected, ended, with_photograph
+from fakes.stored_examination import begun, corrected, ended, put_examination, with_photograph
 
 from sall_edge.screening.store.key import key_from_file
-from sall_edge.screening.store.opening import open_store
+from sall_edge.screening.store.opening import create_store, open_store
 
 PHOTOGRAPHS, SIZE_BYTES = 4, 60_000
 
@@ -48,6 +49,8 @@ def _say(*words: object) -> None:
 def main() -> None:
     """One process after another."""
     folder, key_file = map(Path, sys.argv[1:])
+    with TemporaryDirectory() as other, open_store(create_store(Path(other) / "store")) as store:
+        put_examination(store)
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:

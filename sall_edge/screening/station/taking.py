@@ -136,7 +136,8 @@ class Taking:
             examination = give_up(examination, asked.eye, asked.view, self._programme, self._tasks)
             self._store.save(examination)
             return examination
-        if holds(examination, sha256(got.data).hexdigest()):
+        digest = sha256(got.data).hexdigest()
+        if holds(examination, digest):
             yield self.known(got)
             return examination
         if (why := belongs_elsewhere(got, examination, self._programme)) is not None:
@@ -144,13 +145,14 @@ class Taking:
             return examination
         place = place_of(got, examination, self._programme, asked, photograph_id=new_id())
         yield Captured(photograph_id=place.photograph_id, eye=place.eye, view=place.view, attempt=place.attempt)
-        return (yield from self._kept(examination, got, place))
+        return (yield from self._kept(examination, got, place, digest))
 
-    def _kept(self, examination: Examination, capture: Capture, place: Place) -> Steps:
-        """Judged and stored."""
-        photograph = photograph_of(self._session, capture, place, limits=self._limits)
-        examination = with_photograph(examination, photograph, self._programme, self._tasks)
-        self._store.add_photograph(examination, photograph, capture.data)
+    def _kept(self, examination: Examination, capture: Capture, place: Place, digest: str) -> Steps:
+        """Judged while its file is written, and stored."""
+        with self._store.receiving(capture.data, sha256=digest) as received:
+            photograph = photograph_of(self._session, capture, place, limits=self._limits)
+            examination = with_photograph(examination, photograph, self._programme, self._tasks)
+            self._store.add_received(examination, photograph, received)
         self._camera.stored(capture)
         yield PhotographJudged(
             photograph_id=photograph.photograph_id,

@@ -15,6 +15,7 @@ __all__ = [
     "RESERVE_BYTES",
     "PhotographFiles",
     "check_room",
+    "place",
     "put",
     "staged",
     "storage_error",
@@ -78,7 +79,15 @@ def put(path: Path, data: bytes) -> None:
         StoreFull: No room.
         StoreError: It cannot be written.
     """
-    temporary = staged(path, data)
+    place(staged(path, data), path)
+
+
+def place(temporary: Path, path: Path) -> None:
+    """What was staged, at `path` and on the disk.
+
+    Raises:
+        StoreError: The folder cannot be written; what was staged is removed.
+    """
     try:
         temporary.replace(path)
         flush(path.parent)
@@ -112,8 +121,8 @@ class PhotographFiles:
         """Where the file of this hash is, or would be."""
         return self._root / digest[:2] / f"{digest}{self._seal.suffix}"
 
-    def write(self, digest: str, data: bytes) -> None:
-        """The photograph, sealed and on the disk; what was there under its name is replaced.
+    def stage(self, digest: str, data: bytes) -> Path:
+        """The photograph, sealed and on the disk, beside its place: for `keep`, or to be removed by the caller.
 
         Raises:
             StoreFull: No room.
@@ -124,7 +133,15 @@ class PhotographFiles:
             for folder in (self._root, path.parent):
                 folder.mkdir(mode=0o700, exist_ok=True)
                 flush(folder.parent)
-        put(path, self._seal.close(data, about=_about(digest)))
+        return staged(path, self._seal.close(data, about=_about(digest)))
+
+    def keep(self, digest: str, temporary: Path) -> None:
+        """What was staged, in its place; what was there under its name is replaced.
+
+        Raises:
+            StoreError: The folder cannot be written; what was staged is removed.
+        """
+        place(temporary, self.path(digest))
 
     def read(self, digest: str) -> bytes:
         """The photograph's own bytes.

@@ -6,7 +6,7 @@ process that dies leaves at most a file that nothing refers to, and the next one
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.locks import Hold, Lock, locked
 from sall_edge.screening.store.migrate import remove_copies
 from sall_edge.screening.store.reader import StoreReader
+from sall_edge.screening.store.receiving import Received, receiving
 from sall_edge.screening.store.rows import (
     examination_from_row,
     examination_row_sha256,
@@ -91,7 +92,25 @@ class Store(StoreReader):
             StoreFull: No room; nothing was stored.
             StoreError: The photograph is stored already, or the examination is not, or is finished.
         """
-        digest = sha256(data).hexdigest()
+        with self.receiving(data, sha256=sha256(data).hexdigest()) as received:
+            self.add_received(examination, photograph, received)
+
+    def receiving(self, data: bytes, *, sha256: str) -> AbstractContextManager[Received]:
+        """A photograph whose file is written beside what the block does, which is to judge it and then `add_received`.
+
+        Args:
+            data: The file that the camera gave.
+            sha256: Its hex digest.
+        """
+        return receiving(self.files, data, sha256=sha256)
+
+    def add_received(self, examination: Examination, photograph: ExaminedPhotograph, received: Received) -> None:
+        """As `add_photograph`, of a photograph that is being written.
+
+        Raises:
+            StoreFull, StoreError: As there.
+        """
+        digest = received.sha256
         if photograph.sha256 != digest:
             raise ValueError(f"the photograph's sha256 is {photograph.sha256}; that of its bytes is {digest}")
         if not examination.photographs or examination.photographs[-1] != photograph:
@@ -101,7 +120,7 @@ class Store(StoreReader):
                 with self.change() as session:
                     row = self._row(session, examination.examination_id)
                     changed = self._updated(session, row, examination, new=photograph)
-                    self.files.write(digest, data)  # on the disk before the commit
+                    received.keep()  # on the disk before the commit
                     facts = photograph_facts(photograph) | examination_facts(examination, row, changed)
                     append(session, self.seal, Kind.PHOTOGRAPH, facts)
             except StoreError:

@@ -1,6 +1,9 @@
 """Real pipelines, with GStreamer's test source in the place of a sensor: that cannot show what Argus does or stamps."""
 
 import importlib
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -8,8 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from fakes import throwing_after_gstreamer
 from fakes.camera_device import noisy_picture
-from fakes.system_gi import why_no_gstreamer
+from fakes.system_gi import gi_folder, why_no_gstreamer
 
 from sall_edge.errors import BackendMissing, CameraError
 from sall_edge.screening.camera.gstreamer import argus_pipeline, open_gstreamer
@@ -22,10 +26,15 @@ SMALL = "video/x-raw,width=322,height=256,framerate=30/1"
 
 
 @pytest.fixture(scope="module")
-def gstreamer(tmp_path_factory: pytest.TempPathFactory) -> None:
-    why = why_no_gstreamer(tmp_path_factory.mktemp("gi"), "Gst", "GstVideo")
+def gstreamer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to import `gi` from."""
+    folder = tmp_path_factory.mktemp("gi")
+    why = why_no_gstreamer(folder, "Gst", "GstVideo")
     if why:
         pytest.skip(f"{why}; sudo apt install python3-gi gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good")
+    found = gi_folder(folder)
+    assert found is not None
+    return found
 
 
 def _first(pipeline: str) -> RawFrame:
@@ -204,3 +213,17 @@ def test_the_pipeline_of_a_jetson_sensor_ends_in_memory_that_the_cpu_reads() -> 
         "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM),width=3840,height=2160,framerate=30/1"
     )
     assert pipeline.endswith("nvvidconv ! video/x-raw,format=BGRx")
+
+
+def test_what_is_loaded_after_gstreamer_may_throw_exceptions(gstreamer: Path) -> None:
+    """In a process of its own: without the compiler's unwinder in front of GStreamer's, it aborts."""
+    script = Path(throwing_after_gstreamer.__file__)
+    done = subprocess.run(
+        [sys.executable, script, gstreamer],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": f"{script.parents[1]}:{script.parents[2]}"},
+    )
+    assert (done.returncode, done.stdout) == (0, "RuntimeError"), done.stderr

@@ -21,7 +21,7 @@ from sall_edge.screening.store.store import Store
 from sall_edge.screening.store.verify import verify
 
 KILLS = 100
-LONGEST_S = 0.5  # some die while they open the store, most while they write to it
+MOST_STEPS = 6  # of which the first opens the store, and every other one writes to it
 
 Examining = subprocess.Popen[str]
 
@@ -61,22 +61,44 @@ def examining(tmp_path: Path) -> Iterator[Examining]:
         process.kill()
 
 
-def _killed_after(examining: Examining, seconds: float, acknowledged: Acknowledged) -> None:
-    assert examining.stdin is not None
-    assert examining.stdout is not None
-    examining.stdin.write("go\n")
-    word, number = examining.stdout.readline().split()
-    assert word == "process"
-    time.sleep(seconds)
-    os.kill(int(number), signal.SIGKILL)
-    while (line := examining.stdout.readline().strip()) != "died":
+class Killer:
+    """Starts processes and kills each at a random moment of a random step.
+
+    A step is what a process does between two lines. How long one takes depends on the machine, so the moment is a
+    share of what the step took the last time.
+    """
+
+    def __init__(self, examining: Examining) -> None:
+        self._examining = examining
+        self._random = random.Random(11)
+        self._lasted_s: dict[str, float] = {}
+
+    def kill_one(self, acknowledged: Acknowledged) -> None:
+        """Starts a process, kills it, and takes what it said."""
+        assert self._examining.stdin is not None
+        self._examining.stdin.write("go\n")
+        word, number = self._line().split()
+        for _ in range(self._random.randint(0, MOST_STEPS)):
+            started_s = time.monotonic()
+            line = self._line()
+            self._lasted_s[word], word = time.monotonic() - started_s, line.split()[0]
+            acknowledged.take(line)
+        time.sleep(self._random.uniform(0, 1.2 * self._lasted_s.get(word, 0.05)))  # or its end would be met seldom
+        os.kill(int(number), signal.SIGKILL)
+        while (line := self._line()) != "died":
+            acknowledged.take(line)
+
+    def _line(self) -> str:
+        assert self._examining.stdout is not None
+        line = self._examining.stdout.readline().strip()
         assert line, "the process ended by itself"
-        acknowledged.take(line)
+        return line
 
 
 def _files(folder: Path) -> set[Path]:
     """Photographs, and what was being written."""
-    return {path for path in folder.rglob("*") if path.suffix in {".sealed", ".tmp"}}
+    found = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return {path for path in found if path.suffix in {".sealed", ".tmp"}}
 
 
 def _logged_photographs(store: Store) -> Counter[str]:
@@ -89,17 +111,18 @@ def _logged_photographs(store: Store) -> Counter[str]:
 def test_a_hundred_kills_lose_no_verdict_double_none_and_leave_no_file(examining: Examining, tmp_path: Path) -> None:
     key = key_from_file(write_new_key(tmp_path / "key"))
     folder = create_store(tmp_path / "store", key)
-    acknowledged, random_ = Acknowledged(), random.Random(11)
+    acknowledged, killer = Acknowledged(), Killer(examining)
     unsaid, leftovers = set[str](), 0
     for kill in range(1, KILLS + 1):
-        _killed_after(examining, random_.uniform(0, LONGEST_S), acknowledged)
+        killer.kill_one(acknowledged)
         before = _files(folder)
         with open_store(folder, key) as store:
             verify(store)
-            stored = {one.photograph_id: one.sha256 for e in store.examinations() for one in e.photographs}
-            begun = {one.examination_id for one in store.examinations()}
-            finished = {one.examination_id for one in store.examinations() if one.finished_at}
-            corrected = {one.examination_id for one in store.examinations() if one.corrections}
+            examinations = store.examinations()
+            stored = {one.photograph_id: one.sha256 for e in examinations for one in e.photographs}
+            begun = {one.examination_id for one in examinations}
+            finished = {one.examination_id for one in examinations if one.finished_at}
+            corrected = {one.examination_id for one in examinations if one.corrections}
             logged = _logged_photographs(store)
         after = _files(folder)
         leftovers += len(before - after)

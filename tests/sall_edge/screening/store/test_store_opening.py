@@ -62,7 +62,7 @@ def test_a_folder_that_is_no_store_is_said(tmp_path: Path) -> None:
 
 
 def test_what_a_process_that_died_left_is_tidied(store: Store, stored: Examination, key: Key) -> None:
-    store.files.write(STRAY, b"on the disk, and its row never committed")
+    store.files.keep(STRAY, store.files.stage(STRAY, b"on the disk, and its row never committed"))
     half = store.files.path(STRAY).with_name(".half.sealed.x.tmp")
     half.touch()
     (store.folder / ".head.json.x.tmp").touch()
