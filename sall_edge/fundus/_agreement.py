@@ -20,7 +20,7 @@ XYRS = tuple[float, float, float, float]
 MOST = 2.0
 """Height at which an edge is certain; a higher one says no more."""
 
-USUAL, USUAL_RAYS = 0.6, 10
+USUAL, USUAL_RAYS = 0.6, 20
 """What a circle anywhere scores, and the rays' worth of it that every circle starts from: a short rim proves less."""
 
 TOLERANCE_PX = (-1.0, 0.0, 1.0)

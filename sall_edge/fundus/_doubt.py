@@ -1,7 +1,8 @@
 """The circle of a rim that a threshold does not show well: haze around it, a bright surround, half of it in the dark.
 
-Pairs of edges propose circles, as do the thresholds; the one wins along which the edges agree most. It takes tens of
-milliseconds; the thresholds, which are right on nearly all photographs of a clinic, take half of one.
+Pairs of edges propose circles, as do the thresholds; the one wins along which the edges agree most, less what the
+light beside it says against it (`_light.py`). It takes tens of milliseconds; the thresholds, which are right on nearly
+all photographs of a clinic, take half of one.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from sall_edge.fundus._agreement import XYRS, agreement, settled
 from sall_edge.fundus._edges import Edges, edges_of
+from sall_edge.fundus._light import light_beside
 from sall_edge.fundus._rim import Circle, is_plausible
 
 __all__ = ["surest_circle"]
@@ -24,7 +26,7 @@ F64 = npt.NDArray[np.float64]
 STRETCHES = (1.0, 0.94, 0.88, 0.82)
 """Tried on a square frame: data sets squeeze the landscape of a camera into it."""
 
-ROUND = 1.75
+ROUND = 1.5
 """Agreement of a circle that leaves nothing to an ellipse."""
 
 PAIRS, CORNER_PAIRS = 6000, 3000
@@ -43,15 +45,21 @@ SETTLED, CLIMBED, STEPS, STRIDES = 6, 3, 64, (0.06, 0.025)
 
 REACHES, SHORT_REACH = (0.05, 0.025, 0.02), (0.03, 0.015)
 
-KNOWN_BONUS, STRETCHED_MALUS = 0.06, 0.05
+KNOWN_BONUS, STRETCHED_MALUS = 0.06, 0.075
 """Agreement that a threshold's circle is ahead by, and one that is not round behind."""
+
+WHOLE = 0.95
+"""Share of the rim that a threshold saw of a circle that is excused for a ghost of the field beside it."""
+
+MOST_LOOKED_AT, MOST_MALUS = 120, 1.0
+"""Circles beside which light is looked at; the others, along which edges agree less, lose anyway."""
 
 BRIGHT, OUTSIDE_MALUS, OUTSIDE_FREE = 0.6, 4.0, 0.01
 """Level that only retina reaches, over the contrast; what its share outside the circle costs; text is free."""
 
 
 def surest_circle(picture: U8, known: Sequence[Circle]) -> Circle:
-    """The circle along which the edges agree most.
+    """The circle along which the edges agree most, and that the light beside it does not contradict.
 
     Args:
         picture: (h, w, 3) uint8 RGB, the working picture.
@@ -71,7 +79,7 @@ def surest_circle(picture: U8, known: Sequence[Circle]) -> Circle:
         circle = (one.x, one.y, one.radius, one.stretch)
         near = settled(search.edges, circle, SHORT_REACH)
         circle = near if _apart(near, circle) < 0.08 else circle
-        found.append((float(search.score(np.array([circle]))[0]) + KNOWN_BONUS, circle))
+        found.append((search.score_of_known(circle, one.rim_seen), circle))
     if not found:
         return Circle(width / 2, height / 2, max(width, height) / 2, 0.0)
     score, best = max(found)
@@ -92,8 +100,10 @@ class _Search:
         self.edges: Edges = edges_of(picture)
         self.height, self.width = picture.shape[:2]
         self.chance = np.random.default_rng(0)  # results repeat
-        small = cv2.medianBlur(picture.max(axis=2), 5)[::8, ::8]
+        brightness = cv2.medianBlur(picture.max(axis=2), 5)
+        small = brightness[::8, ::8]
         darkest, brightest = np.quantile(small, (0.02, 0.9))
+        self.light = light_beside(brightness, self.edges, float(darkest), float(brightest - darkest))
         y, x = np.nonzero(small > darkest + BRIGHT * (brightest - darkest))
         self.bright = (x * np.float32(8), y * np.float32(8))
 
@@ -104,7 +114,17 @@ class _Search:
         malus = OUTSIDE_MALUS * np.maximum(beyond.mean(axis=1) - OUTSIDE_FREE, 0) + STRETCHED_MALUS * (
             circles[:, 3] != 1
         )
-        return np.asarray(agreement(self.edges, circles) - malus)
+        score = agreement(self.edges, circles) - malus
+        best = np.argsort(-score)
+        score[best[:MOST_LOOKED_AT]] -= self.light.malus(circles[best[:MOST_LOOKED_AT]])
+        score[best[MOST_LOOKED_AT:]] -= MOST_MALUS
+        return np.asarray(score)
+
+    def score_of_known(self, circle: XYRS, rim_seen: float) -> float:
+        """Score of a threshold's circle: one level of light runs along it, so a ghost beyond it says nothing."""
+        circles = np.array([circle])
+        excused = float(self.light.uneven(circles)[0]) if rim_seen >= WHOLE else 0.0
+        return float(self.score(circles)[0]) + excused + KNOWN_BONUS
 
     def best_settled(self, circles: F64) -> list[tuple[float, XYRS]]:
         """The best that differ, settled on their edges."""

@@ -85,3 +85,12 @@ def test_points_of_edges_carry_the_normal_of_the_rim() -> None:
     rim = np.abs(np.hypot(x - 140, y - 96) - 80) < 2
     assert rim.sum() > 100
     assert np.abs(outwards[0] * normal_x + outwards[1] * normal_y)[rim].min() > 0.9
+
+
+def test_the_circle_of_a_threshold_is_excused_for_a_ghost_beside_the_field() -> None:
+    picture = draw_hazy_disc(rim=90, haze=0)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    ghost = np.hypot(x - CENTER[0] - 14, y - CENTER[1]) < 1.05 * RADIUS
+    field = np.hypot(x - CENTER[0], y - CENTER[1]) < RADIUS
+    picture[ghost & ~field] = (50, 20, 10)
+    assert off(surest_circle(picture, (Circle(*CENTER, RADIUS, 0.98),))) < 0.02
