@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_train import KillAfter, Killed, assert_same_bits
+from fakes.killed_training import KillAfter, Killed, assert_same_bits
 
 from calibration.graphs import load_proto
 from calibration.grid import is_on_grid

@@ -4,45 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from fakes.killed_training import KillAfter, Killed, assert_same_bits, weights_of
 
-from sall_edge.artifacts import Checkpoint
 from sall_edge.errors import ArtefactForeign, TrainingError
 from sall_edge.spec import Method
 from trainer.progress import Silence
 from trainer.train import train
-
-
-class Killed(Exception):
-    """Stands for a kill: nothing catches it."""
-
-
-class KillAfter(Silence):
-    """Progress that ends the process, as it were, after so many steps of a stage."""
-
-    def __init__(self, stage: str, steps: int) -> None:
-        self.victim, self.left, self.current = stage, steps, ""
-
-    def stage(self, name: str, total: int) -> None:
-        self.current = name
-
-    def advance(self, n: int = 1) -> None:
-        if self.current == self.victim:
-            self.left -= n
-            if self.left < 0:
-                raise Killed
-
-
-def weights_of(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    return load_file(checkpoint.path / "weights.safetensors")
-
-
-def assert_same_bits(first: Checkpoint, second: Checkpoint) -> None:
-    a, b = weights_of(first), weights_of(second)
-    assert a.keys() == b.keys()
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert first.manifest.temperatures == second.manifest.temperatures
-    assert first.manifest.operating_points == second.manifest.operating_points
 
 
 def test_another_seed_gives_other_weights_and_the_same_seed_the_same(
