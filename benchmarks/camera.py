@@ -22,7 +22,6 @@ while nobody looks.
 
 import argparse
 import os
-import shutil
 import statistics
 import tempfile
 import threading
@@ -284,11 +283,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="on the disk that is asked about")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="camera-speed.", dir=options.folder))
-    try:
-        result = measured(options, folder)
-    finally:
-        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="camera-speed.", dir=options.folder) as folder:
+        result = measured(options, Path(folder))
     for name in ("live", "live_raw", "delivered"):
         for one in result[name]:
             print(f"{name} {one['megapixels']} MP, {one['size_kb']} kB, {one['graded']} of {one['rounds']} graded, ms:")

@@ -8,13 +8,12 @@ all photographs of a clinic, take half of one.
 from collections.abc import Sequence
 from functools import lru_cache
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from sall_edge.fundus._agreement import XYRS, agreement, settled
 from sall_edge.fundus._edges import Edges, edges_of
-from sall_edge.fundus._light import light_beside
+from sall_edge.fundus._light import brightness_of, light_beside
 from sall_edge.fundus._rim import Circle, is_plausible
 
 __all__ = ["surest_circle"]
@@ -100,7 +99,7 @@ class _Search:
         self.edges: Edges = edges_of(picture)
         self.height, self.width = picture.shape[:2]
         self.chance = np.random.default_rng(0)  # results repeat
-        brightness = cv2.medianBlur(picture.max(axis=2), 5)
+        brightness = brightness_of(picture)
         small = brightness[::8, ::8]
         darkest, brightest = np.quantile(small, (0.02, 0.9))
         self.light = light_beside(brightness, self.edges, float(darkest), float(brightest - darkest))

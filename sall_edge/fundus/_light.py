@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sall_edge.fundus._edges import DARK, Edges
 from sall_edge.fundus._rim import directions
 
-__all__ = ["BesideRim", "light_beside"]
+__all__ = ["BesideRim", "brightness_of", "light_beside"]
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -114,6 +114,13 @@ def _quantile(ascending: F32, seen: npt.NDArray[np.intp], share: float) -> F32:
     place = (share * np.maximum(seen - 1, 0)).astype(np.intp)
     value = ascending[np.arange(len(ascending)), place]
     return np.asarray(np.where(seen > 0, value, 0), dtype=np.float32)
+
+
+def brightness_of(picture: U8) -> U8:
+    """(h, w) uint8, the brightest channel of a working picture (h, w, 3), without noise and thin text."""
+    red, green, blue = cv2.split(picture)
+    brightness: U8 = cv2.medianBlur(cv2.max(cv2.max(red, green), blue), 5)
+    return brightness
 
 
 def light_beside(brightness: U8, edges: Edges, darkest: float, contrast: float) -> BesideRim:

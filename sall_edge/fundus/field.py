@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sall_edge.errors import FieldNotFound
 from sall_edge.fundus._doubt import surest_circle
 from sall_edge.fundus._haze import LEAST_STEP_SHARE, is_inside, step_at_rim
+from sall_edge.fundus._light import brightness_of
 from sall_edge.fundus._rim import GOOD_RIM_SEEN, Circle, fitted_circle, seen_within_straight_cuts
 
 __all__ = ["FieldOfView", "find_field", "glimpse_field"]
@@ -168,8 +169,7 @@ def _working_picture(pixels: U8) -> tuple[U8, int]:
 
 
 def _circle(picture: U8, resolve: ResolveDoubt) -> Circle:
-    red, green, blue = cv2.split(picture)
-    brightness: U8 = cv2.medianBlur(cv2.max(cv2.max(red, green), blue), 5)  # without noise and thin text
+    brightness = brightness_of(picture)
     height, width = brightness.shape
     surround, noise = _surround(brightness)
     if surround > BRIGHTEST_SURROUND:

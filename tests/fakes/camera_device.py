@@ -13,9 +13,17 @@ import cv2
 import numpy as np
 
 from sall_edge.errors import CameraError
+from sall_edge.screening.camera.health import HealthLimits
+from sall_edge.screening.camera.live import Patience
 from sall_edge.screening.camera.raw_frame import Layout, RawFrame
 
 SIZE_PX = (320, 256)
+
+SOON_S = 5.0
+"""Far above what anything takes here, for a machine that is busy."""
+
+QUICK = Patience(open_s=0.5, hang_s=0.7, still_s=1.0, first_pause_s=0.05, most_pause_s=0.2, close_s=0.5)
+LIMITS = HealthLimits(frozen_s=0.4)
 
 
 def noisy_picture(rng: np.random.Generator, size_px: tuple[int, int] = SIZE_PX, *, light: int = 120) -> Any:

@@ -1,6 +1,5 @@
 """A capture becomes an examined photograph: quality, grades, side of the eye, likeness to the training photographs."""
 
-import hashlib
 from uuid import uuid4
 
 from sall_edge.fundus.landmarks import find_laterality
@@ -19,18 +18,19 @@ def new_id() -> str:
     return str(uuid4())
 
 
-def photograph_of(session: Session, capture: Capture, place: Place, *, limits: QualityLimits) -> ExaminedPhotograph:
-    """What is kept of a photograph.
+def photograph_of(
+    session: Session, capture: Capture, place: Place, digest: str, *, limits: QualityLimits
+) -> ExaminedPhotograph:
+    """What is kept of a photograph, `digest` of whose bytes is their SHA-256.
 
     Nothing is raised for one that cannot be read: it is not gradable, and its `screened.error` says why.
     """
     name = f"{place.eye.value}-{place.view.value}-{place.attempt}{capture.suffix}"
     examined = judge(session, look_at(capture.data, session.manifest.image, name=name, limits=limits))
     seen = None if examined.prediction is None or examined.square is None else find_laterality(examined.square)
-    sha256 = examined.result.sha256 or hashlib.sha256(capture.data).hexdigest()
     return ExaminedPhotograph(
         photograph_id=place.photograph_id,
-        sha256=sha256,
+        sha256=digest,
         suffix=capture.suffix,
         eye=place.eye,
         eye_seen=seen.eye if seen is not None and seen.is_certain else None,

@@ -23,7 +23,7 @@ from sall_edge.screening.examination.correction import of_other_eye
 from sall_edge.screening.examination.examination import Wanted, give_up, wanted, with_photograph
 from sall_edge.screening.examination.findings import is_gradable, is_of_doubtful_side, photograph_reasons
 from sall_edge.screening.examination.programme import Programme
-from sall_edge.screening.examination.record import Examination
+from sall_edge.screening.examination.record import Examination, ExaminedPhotograph
 from sall_edge.screening.station.aiming import Aimer
 from sall_edge.screening.station.belonging import Place, belongs_elsewhere, holds, is_of_another, name_of, place_of
 from sall_edge.screening.station.controls import Command
@@ -150,7 +150,7 @@ class Taking:
     def _kept(self, examination: Examination, capture: Capture, place: Place, digest: str) -> Steps:
         """Judged while its file is written, and stored."""
         with self._store.receiving(capture.data, sha256=digest) as received:
-            photograph = photograph_of(self._session, capture, place, limits=self._limits)
+            photograph = photograph_of(self._session, capture, place, digest, limits=self._limits)
             examination = with_photograph(examination, photograph, self._programme, self._tasks)
             self._store.add_received(examination, photograph, received)
         self._camera.stored(capture)
@@ -164,7 +164,7 @@ class Taking:
 
     def _of_other_eye(self, examination: Examination) -> Steps:
         """The last photograph, if its side is in doubt, or was corrected and is so no more."""
-        last = examination.counted[-1] if examination.photographs else None
+        last = _last(examination)
         corrected = {one.photograph_id for one in examination.corrections}
         try:
             if last is None or not (is_of_doubtful_side(last) or last.photograph_id in corrected):
@@ -187,7 +187,7 @@ class Taking:
 
     def _asked_for_side(self, examination: Examination) -> Steps:
         """Time to say that the last photograph is of the other eye, while the person still sits at a live camera."""
-        last = examination.counted[-1] if examination.photographs else None
+        last = _last(examination)
         if not self._camera.is_live or last is None or not is_of_doubtful_side(last):
             return examination
         yield SideAsked(photograph_id=last.photograph_id, eye=last.eye, wait_s=SIDE_S)
@@ -202,9 +202,14 @@ class Taking:
         return _set_aside(capture, WhySetAside.ALREADY_STORED)
 
 
+def _last(examination: Examination) -> ExaminedPhotograph | None:
+    """The photograph that was taken last, with the eye that it counts for."""
+    return examination.counted[-1] if examination.photographs else None
+
+
 def _attempt(examination: Examination, asked: Wanted) -> int:
     """Of the view that was photographed last; the first one after a photograph that turned out to be of another."""
-    last = examination.counted[-1] if examination.photographs else None
+    last = _last(examination)
     return asked.attempt if last is not None and (last.eye, last.view) == (asked.eye, asked.view) else 1
 
 

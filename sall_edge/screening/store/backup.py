@@ -30,7 +30,7 @@ from sall_edge.screening.store.reader import StoreReader, read_store
 from sall_edge.screening.store.store import Store
 from sall_edge.screening.store.tables import PhotographRow
 from sall_edge.screening.store.verify import verify
-from sall_edge.writing import flush
+from sall_edge.writing import PRIVATE, flush
 
 __all__ = ["Backup", "restore", "write_backup"]
 
@@ -159,7 +159,7 @@ def _unpack(archive: Path, folder: Path) -> str:
 
 
 def _write(path: Path, data: IO[bytes]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     with os.fdopen(descriptor, "wb") as file:
         shutil.copyfileobj(data, file, 1 << 20)
         file.flush()
@@ -194,7 +194,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def _member(name: str, size_bytes: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
-    member.size, member.mode = size_bytes, 0o600
+    member.size, member.mode = size_bytes, PRIVATE
     return member
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sall_edge.errors import OutputError, StoreLocked
-from sall_edge.writing import flush
+from sall_edge.writing import PRIVATE, flush
 
 __all__ = ["KEY_BYTES", "Key", "key_from_command", "key_from_file", "write_new_key"]
 
@@ -38,7 +38,7 @@ def write_new_key(path: Path) -> Path:
         OutputError: The file is there already, or cannot be written.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     except FileExistsError as cause:
         fix = "name another file: whoever overwrites a key loses the store that it opens"
         raise OutputError(f"cannot write the key {path}", "it is there already", fix) from cause

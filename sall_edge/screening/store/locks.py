@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from sall_edge.errors import StoreError
+from sall_edge.writing import PRIVATE
 
 __all__ = ["PATIENCE_S", "Hold", "Lock", "locked"]
 
@@ -45,7 +46,7 @@ def locked(folder: Path, lock: Lock, *, how: Hold = Hold.ALONE, patience_s: floa
             be opened.
     """
     try:
-        descriptor = os.open(folder / lock.value, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(folder / lock.value, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     except OSError as cause:
         fix = "check that the folder may be written by this user"
         raise StoreError(f"the store {folder} cannot be used", cause.strerror or str(cause), fix) from cause

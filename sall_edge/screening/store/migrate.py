@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sall_edge.errors import AuditBroken, StoreError
 from sall_edge.screening.store.audit import FROM_A_BACKUP
 from sall_edge.screening.store.database import DATABASE_NAME
-from sall_edge.writing import flush
+from sall_edge.writing import PRIVATE, flush
 
 __all__ = [
     "REVISION",
@@ -88,7 +88,7 @@ def remove_copies(folder: Path) -> None:
 def copy_database(engine: Engine, path: Path) -> None:
     """The committed state of a database that may be in use, as one file (SQLite's online backup, in one step)."""
     path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
+    path.touch(mode=PRIVATE)
     source = engine.raw_connection()
     target = sqlite3.connect(path)
     try:

@@ -23,7 +23,7 @@ from sall_edge.screening.store.key import Key
 from sall_edge.screening.store.migrate import REVISION, check_known, keep_copy, make_tables, revision_of
 from sall_edge.screening.store.store import Store
 from sall_edge.screening.store.tables import AuditRow, PhotographRow
-from sall_edge.writing import flush
+from sall_edge.writing import PRIVATE, flush
 
 __all__ = ["create_store", "folder_appearing", "open_store"]
 
@@ -39,7 +39,7 @@ def create_store(folder: Path, key: Key | None = None) -> Path:
         make_photograph_folders(new)
         header_bytes = header.model_dump_json(indent=2).encode()
         put(new / HEADER_NAME, header_bytes)
-        os.close(os.open(new / DATABASE_NAME, os.O_CREAT | os.O_WRONLY, 0o600))
+        os.close(os.open(new / DATABASE_NAME, os.O_CREAT | os.O_WRONLY, PRIVATE))
         facts = {
             "store_id": header.store_id,
             "header_sha256": sha256(header_bytes).hexdigest(),

@@ -23,6 +23,8 @@ from sall_edge.screening.store.tables import ExaminationRow, PhotographRow
 
 __all__ = ["StoreReader", "read_store"]
 
+_NEVER_HERE = "it was never stored here, or has been deleted"
+
 _Self = TypeVar("_Self", bound="StoreReader")
 
 
@@ -66,8 +68,7 @@ class StoreReader:
         with self.session() as session:
             row = session.get(ExaminationRow, examination_id)
             if row is None:
-                why = "it was never stored here, or has been deleted"
-                raise StoreError(f"no examination {examination_id}", why, "sall-edge store list shows them")
+                raise StoreError(f"no examination {examination_id}", _NEVER_HERE, "sall-edge store list shows them")
             return examination_from_row(row, self.seal)
 
     def examination_with(self, photograph_id: str) -> Examination:
@@ -79,8 +80,7 @@ class StoreReader:
         with self.session() as session:
             photograph = session.get(PhotographRow, photograph_id)
         if photograph is None:
-            why = "it was never stored here, or has been deleted"
-            raise StoreError(f"no photograph {photograph_id}", why, "sall-edge store show STORE ID names them")
+            raise StoreError(f"no photograph {photograph_id}", _NEVER_HERE, "sall-edge store show STORE ID names them")
         return self.examination(photograph.examination_id)
 
     def unfinished(self) -> tuple[Examination, ...]:

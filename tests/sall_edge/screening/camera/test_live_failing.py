@@ -2,30 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 import pytest
-from fakes.camera_device import SIZE_PX, FakeDevice
+from fakes.camera_device import LIMITS, QUICK, SIZE_PX, SOON_S, FakeDevice
 
 from sall_edge.errors import CameraError
 from sall_edge.screening.camera.health import HealthLimits
 from sall_edge.screening.camera.live import MOST_HANGING, LiveCamera, Patience
 from sall_edge.screening.camera.source import Camera, CameraState, Moment
-
-SOON_S = 5.0
-"""Far above what anything takes here, for a machine that is busy."""
-
-QUICK = Patience(open_s=0.5, hang_s=0.7, still_s=1.0, first_pause_s=0.05, most_pause_s=0.2, close_s=0.5)
-LIMITS = HealthLimits(frozen_s=0.4)
-
-
-@pytest.fixture
-def device() -> Iterator[FakeDevice]:
-    made = FakeDevice()
-    yield made
-    made.goes_on.set()  # no thread hangs beyond its test
 
 
 def _opened(device: FakeDevice, *, limits: HealthLimits = LIMITS, patience: Patience = QUICK) -> LiveCamera:
